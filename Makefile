@@ -1,0 +1,55 @@
+# make run    the app on http://127.0.0.1:7860
+# make test   every check, with everything it needs
+# make proof  the long versions of the same checks, and fresh figures in benchmarks/
+# make lint   style
+#
+# PYTHON=python3.12 chooses the interpreter; TORCH_INDEX=<url> takes torch from that package index (see README: machines without a GPU).
+
+PYTHON ?= python3
+VENV   ?= .venv
+PIP    := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+PY     := $(VENV)/bin/python
+# A variable of its own: a comma inside $(if ...) would end the argument.
+TORCH  := "torch>=2.8,<2.14"
+
+.PHONY: run test proof lint clean
+.DELETE_ON_ERROR:
+
+run: $(VENV)/.stamp-run
+	$(PY) app.py
+
+test: $(VENV)/.stamp-dev browser
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not proof" -n auto --dist loadfile
+
+# One after another and on all cores, so that the seconds mean something.
+proof: test
+	PROOF_FIGURES=benchmarks $(PY) -m pytest -m proof
+	$(PY) -m catvton bench --write benchmarks/bench.json
+
+lint: $(VENV)/.stamp-dev
+	$(VENV)/bin/ruff check .
+
+# A stamp is as new as the requirements it was made from: pip runs again only when they change.
+$(VENV)/.stamp-run: requirements.txt | $(VENV)/bin/python
+	$(PIP) -r $<
+	@touch $@
+
+$(VENV)/.stamp-dev: requirements-dev.txt requirements-train.txt requirements.txt | $(VENV)/bin/python
+	$(PIP) -r $<
+	@touch $@ $(VENV)/.stamp-run
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; choose one with make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(if $(TORCH_INDEX),$(PIP) $(TORCH) --index-url $(TORCH_INDEX))
+
+# The browser tests drive the system's Chromium or Chrome; on a bare Debian, as root, it is installed.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; \
+	  else echo "The browser tests need Chromium or Chrome: install one and run make test again." >&2; exit 1; fi; }
+
+clean:
+	rm -rf $(VENV) runs dist .pytest_cache .hypothesis .ruff_cache

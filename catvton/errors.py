@@ -1,0 +1,36 @@
+"""The errors this project raises on purpose.
+
+An `InputError` is for the person at the page or the keyboard: its text is a sentence they can act on, and its `code`
+is for programs. Everything outside this family is a fault of ours: the outer layers log it and show a plain sentence.
+"""
+
+from __future__ import annotations
+
+
+class TryOnError(Exception):
+    """Base of every error raised by this package on purpose."""
+
+
+class InputError(TryOnError, ValueError):
+    """Something in the request that its author can mend.
+
+    `str(error)` is one or two sentences in plain words: what is wrong, and what is accepted instead.
+    `error.code` is a short stable string for programs and translations, `<subject>.<fault>`: "image.too_large",
+    "mask.empty", "option.steps", "person.not_found".
+    """
+
+    def __init__(self, message: str, *, code: str = "input.invalid") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class SettingsError(TryOnError, ValueError):
+    """A setting of the operator's (`.env` or environment) that is unknown or has an impossible value."""
+
+
+class WeightsError(TryOnError):
+    """Weights that are missing, damaged, or of another model; the text names them and what would mend it."""
+
+
+class Cancelled(TryOnError):
+    """The run was stopped on request. Not a fault: nothing is logged as one."""

@@ -1,0 +1,188 @@
+"""What an operator may set: one typed class, read from `.env` in the working directory and from the environment.
+
+Every name begins with CATVTON_. The environment wins over `.env`, arguments in code win over both, and an empty value
+means the default. A name that does not exist is refused rather than ignored: a misspelt limit is a missing limit.
+`.env.example` is written by `example()` from the descriptions below:
+
+    python -c "from catvton.settings import example; print(example(), end='')" > .env.example
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from catvton.errors import SettingsError
+
+if TYPE_CHECKING:
+    from catvton.images import Limits
+
+PREFIX = "CATVTON_"
+ENV_FILE = ".env"
+
+_EXAMPLE_HEAD = """\
+# Settings of CatVTON Studio. Copy this file to .env and take the # from the lines you change; the environment wins over
+# .env. What stands here are the defaults. A CATVTON_ name that is not in this list is refused.
+"""
+
+_UpperCase = BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)
+
+
+def _setting(default: Any, text: str, *, accepted: str, **constraints: Any) -> Any:
+    """A field with its line in `.env.example` and with the words that end the sentence about a wrong value."""
+    return Field(default, description=text, json_schema_extra={"accepted": accepted}, **constraints)
+
+
+class Settings(BaseSettings):
+    """The operator's settings, checked. `Settings()` reads them; `Settings(port=8000)` overrides one in code.
+
+    Raises `SettingsError`, which names every unknown setting or wrong value at once and says what is accepted.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=ENV_FILE,
+        env_file_encoding="utf-8-sig",  # Windows editors begin a file with a byte order mark
+        env_ignore_empty=True,
+        extra="ignore",  # other programs' lines in .env; unknown names of ours are refused below
+        frozen=True,
+        str_strip_whitespace=True,
+    )
+
+    engine: Annotated[str, StringConstraints(min_length=1)] = _setting(
+        "compact",
+        "The engine that generates when a request names none.",
+        accepted="the name of an engine from resource/models.toml",
+    )
+    device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = _setting(
+        "auto",
+        "Where to compute: auto takes CUDA if there is one, then Apple's MPS, then the CPU.",
+        accepted="auto, cpu, mps, cuda or cuda:N",
+    )
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = _setting(
+        "auto",
+        "In which precision: auto is float32 on CPU and MPS, bfloat16 or float16 on CUDA, by the card's age.",
+        accepted="auto, float32, float16 or bfloat16",
+    )
+    host: Annotated[str, StringConstraints(min_length=1)] = _setting(
+        "127.0.0.1",
+        "The address to serve on: 127.0.0.1 for this machine only, 0.0.0.0 for everyone who can reach it.",
+        accepted="a host name or address",
+    )
+    port: int = _setting(7860, "The port to serve on.", accepted="a whole number from 1 to 65535", ge=1, le=65535)
+    queue_size: int = _setting(
+        16,
+        "How many requests may wait; one more is turned away with a friendly sentence.",
+        accepted="a whole number from 1 to 1000",
+        ge=1,
+        le=1000,
+    )
+    max_upload_mb: int = _setting(
+        40, "The largest file that may be uploaded, in MB.", accepted="a whole number from 1 to 500", ge=1, le=500
+    )
+    max_pixels: int = _setting(
+        50_000_000,
+        "The most pixels a picture may have, checked before it is decoded. 50 million fill 200 MB, a few "
+        "times over while a request runs.",
+        accepted="a whole number from 10000 to 400000000",
+        ge=10_000,
+        le=400_000_000,
+    )
+    temp_dir: Path | None = _setting(
+        None,
+        "The folder in which uploads and results lie while a request runs. Empty: the system's own.",
+        accepted="the path of a folder",
+    )
+    examples: bool = _setting(True, "Whether the page offers example people and garments.", accepted="true or false")
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], _UpperCase] = _setting(
+        "INFO", "How much the server writes to its log.", accepted="DEBUG, INFO, WARNING or ERROR"
+    )
+
+    def __init__(self, **values: Any) -> None:
+        written = _written(values.get("_env_file", ENV_FILE))
+        _refuse_unknown(written, overrides=values)
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            places = {name: where for name, where in written.items() if name not in map(_name, values)}
+            raise SettingsError("\n".join(_sentence(fault, places) for fault in error.errors())) from error
+
+    @property
+    def limits(self) -> Limits:
+        """What a picture may measure, for `catvton.images`."""
+        from catvton.images import Limits
+
+        return Limits(max_bytes=self.max_upload_mb * 2**20, max_pixels=self.max_pixels)
+
+
+def names() -> dict[str, str]:
+    """{field: name in the environment} of every setting."""
+    return {field: _name(field) for field in Settings.model_fields}
+
+
+def example() -> str:
+    """The text of `.env.example`: every setting with its description, what it accepts and its default."""
+    parts = [_EXAMPLE_HEAD]
+    for field, name in names().items():
+        info = Settings.model_fields[field]
+        about = textwrap.fill(info.description, 118, initial_indent="# ", subsequent_indent="# ")
+        accepted = info.json_schema_extra["accepted"]
+        parts.append(f"{about}\n# Accepted: {accepted}.\n# {name}={_as_text(info.default)}\n")
+    return "\n".join(parts)
+
+
+def _name(field: str) -> str:
+    return PREFIX + field.upper()
+
+
+def _as_text(default: object) -> str:
+    if default is None:
+        return ""
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _written(env_file: str | os.PathLike | None) -> dict[str, str]:
+    """{name in capitals: where it is written} of every CATVTON_ name in `.env` and in the environment."""
+    found = {name: str(env_file) for name in _lines(env_file)} | dict.fromkeys(os.environ, "the environment")
+    return {name.upper(): where for name, where in found.items() if name.upper().startswith(PREFIX)}
+
+
+def _lines(env_file: str | os.PathLike | None) -> Mapping[str, str | None]:
+    if env_file is None or not Path(env_file).is_file():
+        return {}
+    try:
+        return dotenv_values(env_file, encoding=Settings.model_config["env_file_encoding"])
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{env_file} cannot be read: it must be a text file in UTF-8.") from error
+
+
+def _refuse_unknown(written: Mapping[str, str], *, overrides: Mapping[str, Any]) -> None:
+    known = names()
+    foreign = {name: where for name, where in written.items() if name not in known.values()}
+    foreign |= {field: "the call" for field in overrides if field not in known and not field.startswith("_")}
+    if foreign:
+        raise SettingsError("\n".join(_unknown(name, where, known) for name, where in foreign.items()))
+
+
+def _unknown(name: str, where: str, known: Mapping[str, str]) -> str:
+    close = difflib.get_close_matches(name.removeprefix(PREFIX).lower(), known, n=1)
+    if not close:
+        return f"{name} (in {where}) is not a setting. The settings are {', '.join(known.values())}."
+    meant = known[close[0]] if name.startswith(PREFIX) else close[0]
+    return f"{name} (in {where}) is not a setting. Did you mean {meant}?"
+
+
+def _sentence(fault: Mapping[str, Any], places: Mapping[str, str]) -> str:
+    field = str(fault["loc"][0])
+    name = _name(field)
+    accepted = Settings.model_fields[field].json_schema_extra["accepted"]
+    where = f" (in {places[name]})" if name in places else ""
+    return f"{name}{where} is {fault['input']!r}: {accepted} is accepted."

@@ -1,0 +1,118 @@
+"""The recipe of the built-in model, stage by stage, from raw photos to the folder that ships.
+
+Order matters: the parser stands alone; the autoencoder is fitted before the try-on network, which also needs the
+placement network. Each stage keeps its own folder under the run's, so that any of them can be taken up again.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from catvton.ccp import CCP
+from catvton.errors import WeightsError
+from catvton.training.loop import Recipe, Stage, Trainer
+from catvton.training.pairs import FRAME
+from catvton.training.photos import Labelled, load_labelled, look_at
+from catvton.vae import PatchAutoencoder
+
+logger = logging.getLogger(__name__)
+
+STAGES = ("parser", "vae", "placement", "unet")
+MINUTES = {"parser": 110.0, "placement": 40.0, "unet": 80.0}  # what the shipped weights took, on one core each
+FIGURES = 500  # rendered people mixed into the parser's photos
+
+
+@dataclass
+class CompactRun:
+    """One training of `compact` under `folder`.
+
+    Args:
+        data: folder with `ccp/` in it.
+        folder: where stages keep checkpoints, curves, samples and models.
+        device: torch device.
+        figures: how many rendered people the parser also sees.
+    """
+
+    data: Path
+    folder: Path
+    device: torch.device
+    figures: int = FIGURES
+    seed: int = 0
+
+    @cached_property
+    def photos(self) -> list[Labelled]:
+        """The training split at working size; read once, half a minute."""
+        return self._read("train")
+
+    @cached_property
+    def validation(self) -> list[Labelled]:
+        return self._read("validation")
+
+    def _read(self, split: str) -> list[Labelled]:
+        ccp = CCP(self.data)
+        return load_labelled(ccp, ccp.numbers(split))
+
+    def trainer(self, name: str, *, minutes: float | None = None) -> Trainer:
+        """The trainer of a stage that trains: all but `vae`, which is solved in closed form (`fit_vae`)."""
+        recipe = Recipe(minutes=minutes or MINUTES[name], seed=self.seed, **_RATES[name])
+        return Trainer(self._stage(name), recipe, self.folder / name, device=self.device)
+
+    def fit_vae(self) -> dict[str, float]:
+        """Fit and save the autoencoder; returns its figures on the training windows."""
+        vae = PatchAutoencoder()
+        windows = np.stack([look_at(p.box, size=FRAME, zoom=0.95).image(p.image) for p in self.photos[::2]])
+        figures = vae.fit(torch.from_numpy(windows).permute(0, 3, 1, 2).float() / 127.5 - 1)
+        vae.save_pretrained(self.folder / "vae")
+        return figures
+
+    def assemble(self) -> Path:
+        """Put the trained stages together as the folder the engine loads; returns it."""
+        import shutil
+
+        target = self.folder / "model"
+        shutil.copytree(self._model("unet"), target, dirs_exist_ok=True)
+        shutil.copytree(self._model("parser"), target / "parser", dirs_exist_ok=True)
+        return target
+
+    def _stage(self, name: str) -> Stage:
+        if name == "parser":
+            return self._parser_stage()
+        if name == "placement":
+            from catvton.training.placement_stage import PlacementStage
+
+            return PlacementStage(self.photos, validation=self.validation, seed=self.seed)
+        from catvton.training.unet_stage import UNetStage
+        from catvton.warp_net import WarpNet
+
+        vae = PatchAutoencoder.from_pretrained(self._need("vae", self.folder / "vae"))
+        warp = WarpNet.from_pretrained(self._model("placement"), dtype=torch.float32)
+        parts = {"vae": vae.to(self.device), "warp": warp.to(self.device)}
+        return UNetStage(self.photos, **parts, validation=self.validation, seed=self.seed)
+
+    def _parser_stage(self) -> Stage:
+        from catvton.training.parser_stage import FigureCache, ParserStage
+
+        rendered = FigureCache.made(self.folder / "figures.npz", count=self.figures) if self.figures else None
+        return ParserStage(self.photos, validation=self.validation, rendered=rendered, seed=self.seed)
+
+    def _model(self, name: str) -> Path:
+        return self._need(name, self.folder / name / "model")
+
+    @staticmethod
+    def _need(name: str, path: Path) -> Path:
+        if not path.is_dir():
+            raise WeightsError(f"{path} is missing: run the stage first, with --stage {name}.")
+        return path
+
+
+_RATES: dict[str, dict[str, float]] = {
+    "parser": {"learning_rate": 1.5e-3, "ema": 0.998},
+    "placement": {"learning_rate": 1.5e-3, "ema": 0.995},
+    "unet": {"learning_rate": 6e-4, "ema": 0.997},
+}

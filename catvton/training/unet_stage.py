@@ -1,0 +1,214 @@
+"""Training the built-in try-on network: from a roughly placed garment to the photo as it was."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import DDIMScheduler
+from PIL import Image
+from torch import nn
+
+from catvton.compact_unet import CompactUNet
+from catvton.placement import place
+from catvton.training.pairs import FRAME, Pair, PairMaker
+from catvton.training.photos import Labelled
+from catvton.training.sheet import sheet
+from catvton.vae import PatchAutoencoder
+from catvton.warp_net import WarpNet
+
+KEPT = 3000  # prepared pairs held in memory, about 0.6 MB each
+
+
+def compact_scheduler() -> DDIMScheduler:
+    """Zero terminal signal and trailing steps: a run starts from what training calls the noisiest step."""
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=True,
+        prediction_type="sample",
+        timestep_spacing="trailing",
+        rescale_betas_zero_snr=True,
+    )
+
+
+class UNetStage:
+    """Distance between decoded prediction and photo under the mask, plus that of their edges.
+
+    Args:
+        vae: fitted autoencoder, frozen.
+        warp: trained placement network, frozen.
+        repeats: how often a prepared pair is used, each time with other noise; preparing costs as much as a step.
+        dropout: share of samples whose garment half is zero, so that guidance has something to guide away from.
+        first_step: share of samples at the noisiest step, the one few-step sampling leans on.
+    """
+
+    name = "unet"
+
+    def __init__(
+        self,
+        photos: Sequence[Labelled],
+        *,
+        vae: PatchAutoencoder,
+        warp: WarpNet,
+        validation: Sequence[Labelled] = (),
+        batch_size: int = 8,
+        repeats: int = 3,
+        dropout: float = 0.1,
+        first_step: float = 0.5,
+        seed: int = 0,
+    ) -> None:
+        self.pairs = PairMaker(photos)
+        self.vae, self.warp = vae.eval(), warp.eval()
+        self.batch_size, self.repeats, self.dropout, self.first_step = batch_size, repeats, dropout, first_step
+        self.scheduler = compact_scheduler()
+        self._prepared: OrderedDict[int, dict[str, np.ndarray]] = OrderedDict()
+        self.shown = [
+            PairMaker([p]).draw(np.random.default_rng(i)) for i, p in enumerate(validation[:40]) if PairMaker([p]).cases
+        ]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.module: nn.Module = CompactUNet().to(memory_format=torch.channels_last)
+
+    def batch(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        """`image`, `placed`, `garment`, `mask` uint8 (B, 3 or 1, H, W); `noise` latents; `step`, `read` (B,)."""
+        cases = [self._case(int(rng.integers(1 << 40))) for _ in range(max(1, self.batch_size // self.repeats))]
+        kept = list(self._prepared.values())
+        cases += [kept[rng.integers(len(kept))] for _ in range(self.batch_size - len(cases))]
+        batch = {k: torch.from_numpy(np.stack([c[k] for c in cases])) for k in cases[0]}
+        shape = (
+            self.batch_size,
+            self.vae.config.latent_channels,
+            *(n // self.vae.config.spatial_factor for n in FRAME[::-1]),
+        )
+        batch["noise"] = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+        last = self.scheduler.config.num_train_timesteps - 1
+        steps = np.where(
+            rng.random(self.batch_size) < self.first_step, last, rng.integers(0, last + 1, self.batch_size)
+        )
+        read = (rng.random(self.batch_size) >= self.dropout).astype(np.float32)
+        return batch | {"step": torch.from_numpy(steps), "read": torch.from_numpy(read)}
+
+    def loss(self, module: nn.Module, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
+        """Mean absolute error of pixels and of their differences in the mask, in units of the full range."""
+        image, placed, garment = (batch[k].float() / 127.5 - 1 for k in ("image", "placed", "garment"))
+        hole = (batch["mask"] > 127).float()
+        with torch.no_grad():
+            target, condition, worn = (self.encode(x) for x in (image, placed, garment))
+        worn = worn * batch["read"][:, None, None, None]
+        predicted = module(self._rows(batch, target, condition, worn, hole), batch["step"])[0].chunk(2, dim=2)[0]
+        picture = self.vae.decode(predicted).sample
+        pixels = ((picture - image).abs() * hole).sum() / hole.sum().clamp_min(1) / 3
+        edges = _edge_distance(picture, image, hole)
+        with torch.no_grad():
+            start = ((placed - image).abs() * hole).sum() / hole.sum().clamp_min(1) / 3
+        figures = {"pixels": float(pixels.detach()), "placed": float(start), "edges": float(edges.detach())}
+        return pixels + 0.5 * edges, figures
+
+    def samples(self, module: nn.Module) -> Image.Image:
+        """Rows of: hole, garment picture, placement, four-step result, truth."""
+        return sheet([self._show(module, pair) for pair in self.shown[:24]], shrink=2)
+
+    def save(self, module: nn.Module, folder: Path) -> None:
+        """An ordinary saved `CatVTONPipeline` in fp16, the placement network beside it."""
+        from catvton.pipeline import CatVTONPipeline
+
+        parts = [_half_copy(part) for part in (self.vae, module)]
+        pipe = CatVTONPipeline(
+            *parts, self.scheduler, garment_noise="clean", uncond="zero_garment", height=FRAME[1], width=FRAME[0]
+        )
+        pipe.save_pretrained(folder)
+        _half_copy(self.warp).save_pretrained(folder / "placement")
+
+    def encode(self, pictures: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) in [-1, 1] -> scaled latents."""
+        return self.vae.encode(pictures).latent_dist.mode() * self.vae.config.scaling_factor
+
+    def _rows(
+        self,
+        batch: dict[str, torch.Tensor],
+        target: torch.Tensor,
+        condition: torch.Tensor,
+        worn: torch.Tensor,
+        hole: torch.Tensor,
+    ) -> torch.Tensor:
+        """The UNet's input as `catvton.layout` lays it out: height axis, mask, clean garment."""
+        noisy = self.scheduler.add_noise(target, batch["noise"], batch["step"])
+        mask = F.interpolate(hole, size=target.shape[-2:], mode="nearest")
+        person = torch.cat((noisy, mask, condition), 1)
+        garment = torch.cat((worn, torch.zeros_like(mask), worn), 1)
+        return torch.cat((person, garment), 2)
+
+    def _case(self, seed: int) -> dict[str, np.ndarray]:
+        pair = self.pairs.draw(np.random.default_rng(seed))
+        case = {
+            "image": pair.image.transpose(2, 0, 1),
+            "placed": np.asarray(self._placed(pair)).transpose(2, 0, 1),
+            "garment": pair.canvas[..., :3].transpose(2, 0, 1),
+            "mask": pair.mask[None],
+        }
+        self._prepared[seed] = case
+        if len(self._prepared) > KEPT:
+            self._prepared.popitem(last=False)
+        return case
+
+    def _placed(self, pair: Pair) -> Image.Image:
+        cutout = Image.fromarray(pair.canvas)
+        return place(cutout, Image.fromarray(pair.image), pair.mask, network=self.warp, detail=1.0).image
+
+    @torch.no_grad()
+    def _show(self, module: nn.Module, pair: Pair) -> list[np.ndarray]:
+        placed = np.asarray(self._placed(pair))
+        result = denoise(self, module, placed, pair.canvas[..., :3], pair.mask, steps=4)
+        hole = np.where((pair.mask > 127)[..., None], np.uint8(128), pair.image)
+        result = np.where((pair.mask > 127)[..., None], result, pair.image)
+        return [hole, pair.canvas[..., :3], placed, result, pair.image]
+
+
+@torch.no_grad()
+def denoise(
+    stage: UNetStage, module: nn.Module, placed: np.ndarray, canvas: np.ndarray, mask: np.ndarray, *, steps: int
+) -> np.ndarray:
+    """The pipeline's result for uint8 pictures at frame size, without building a pipeline."""
+    from catvton.pipeline import CatVTONPipeline
+
+    pipe = CatVTONPipeline(
+        stage.vae,
+        module,
+        stage.scheduler,
+        garment_noise="clean",
+        uncond="zero_garment",
+        height=FRAME[1],
+        width=FRAME[0],
+    )
+    pipe.set_progress_bar_config(disable=True)
+    picture = Image.fromarray(placed)
+    output = pipe(
+        picture,
+        Image.fromarray(canvas),
+        Image.fromarray(mask),
+        masked_image=picture,
+        num_inference_steps=steps,
+        guidance_scale=1.0,
+        generator=torch.Generator().manual_seed(0),
+    )
+    return np.asarray(output.images[0])
+
+
+def _edge_distance(picture: torch.Tensor, image: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
+    """Mean absolute error of first differences under the mask, along both axes."""
+    across = ((picture - image).diff(dim=-1).abs() * hole[..., 1:]).sum()
+    down = ((picture - image).diff(dim=-2).abs() * hole[..., 1:, :]).sum()
+    return (across + down) / hole.sum().clamp_min(1) / 6
+
+
+def _half_copy(part: nn.Module) -> nn.Module:
+    copy = type(part).from_config(part.config)
+    copy.load_state_dict(part.state_dict())
+    return copy.half()

@@ -1,0 +1,181 @@
+"""The try-on, from two photos to a picture, read top to bottom. Knows nothing of Gradio, HTTP or the command line."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from catvton.engines import Engine, StepReport, by_name, registered_engines
+from catvton.errors import SettingsError
+from catvton.framing import paste_back
+from catvton.images import Limits, open_mask, open_picture
+from catvton.masking import BuiltInMasker, Masker, View, bare, drawn_region, find_region, sentences
+from catvton.options import check_options, one_of
+from catvton.progress import Listener, Progress, as_stream
+from catvton.result import PARTS, TryOnRequest, TryOnResult
+from catvton.start import Placer, Start
+
+if TYPE_CHECKING:
+    from catvton.cards import ModelCard
+    from catvton.settings import Settings
+    from model import Mask
+
+log = logging.getLogger(__name__)
+
+FEATHER = 10  # pixels of soft edge inside the mask, at a frame 1024 high
+
+
+class TryOn:
+    """Dresses a person. Loads nothing until the first run; one object serves any number of threads.
+
+    Args:
+        engines: the engines on offer, the default first.
+        masker: finds what may change in a photo.
+        default: name of the engine used when a request names none; None is the first.
+        limits: how large a picture may be.
+    """
+
+    def __init__(
+        self, engines: Iterable[Engine], masker: Masker, *, default: str | None = None, limits: Limits | None = None
+    ) -> None:
+        self._engines = by_name(engines)
+        self._placers = {name: Placer(engine.card) for name, engine in self._engines.items() if engine.card.placement}
+        self._masker = masker
+        self._default = default or next(iter(self._engines))
+        if self._default not in self._engines:
+            raise SettingsError(f'There is no engine "{default}": choose one of {", ".join(self._engines)}.')
+        self._limits = limits or Limits()
+
+    @classmethod
+    def from_settings(cls, settings: Settings | None = None) -> TryOn:
+        """A try-on with the registered engines and the built-in masker, as the settings say."""
+        from catvton.settings import Settings
+
+        settings = settings or Settings()
+        return cls(
+            registered_engines(device=settings.device, dtype=settings.dtype),
+            BuiltInMasker(device=settings.device),
+            default=settings.engine,
+            limits=settings.limits,
+        )
+
+    @property
+    def cards(self) -> dict[str, ModelCard]:
+        """{engine name: card}, the default engine first: what to offer, and which ranges hold."""
+        names = sorted(self._engines, key=lambda name: name != self._default)
+        return {name: self._engines[name].card for name in names}
+
+    def load(self, engine: str | None = None) -> None:
+        """Load the weights now instead of at the first run (a server warming up). Raises WeightsError."""
+        name = engine or self._default
+        self._engines[name].load()
+        if name in self._placers:
+            self._placers[name].load()
+        if isinstance(self._masker, BuiltInMasker):
+            self._masker.load()
+
+    def run(self, request: TryOnRequest, on_step: Listener | None = None) -> TryOnResult:
+        """Make the picture.
+
+        Args:
+            on_step: called at the start of each stage and after each step, in this thread; may raise `Cancelled`.
+
+        Raises:
+            InputError: something in the request its author can mend.
+            WeightsError: the engine's files are missing or damaged.
+            Cancelled: `on_step` asked for it.
+        """
+        options = check_options(request, self.cards, default=self._default)
+        engine = self._engines[options.card.name]
+        track = Progress(on_step, steps=options.steps * len(options.seeds))
+
+        with track.stage("open"):
+            photo = open_picture(request.person, what="person photo", limits=self._limits)
+            garment = open_picture(request.garment, what="garment photo", limits=self._limits)
+            drawn = None if request.mask is None else open_mask(request.mask, size=photo.size, limits=self._limits)
+
+        with track.stage("mask", preview=photo):
+            if drawn is None:
+                region = find_region(self._masker, photo, options.part)
+            else:
+                region = drawn_region(self._masker, photo, drawn)
+            base = bare(photo, region.mask)
+            view = View.of(base, region, size=options.size)
+
+        with track.stage("place", preview=photo):
+            placer = self._placers.get(options.card.name)
+            start = placer(garment, view) if placer else Start(garment=garment)
+            region, view, start = start.narrow(photo, region, view)
+            base = bare(photo, region.mask)
+
+        def paste(generated: Image.Image) -> Image.Image:
+            refined = np.asarray(start.refine(generated, view.frame))
+            pasted = paste_back(np.asarray(base), refined, mask=region.mask, frame=view.frame, feather=FEATHER)
+            return Image.fromarray(pasted)
+
+        with track.stage("generate", preview=photo):
+            generated = [
+                engine.generate(
+                    view.person,
+                    start.garment,
+                    view.hole,
+                    masked_image=start.masked_image,
+                    steps=options.steps,
+                    guidance=options.guidance,
+                    generator=_generator(seed),
+                    on_step=track.steps(finish=paste),
+                )
+                for seed in options.seeds
+            ]
+
+        with track.stage("paste", preview=photo):
+            images = [paste(picture) for picture in generated]
+
+        job_id = uuid.uuid4().hex
+        log.info("job %s: %s, %d steps, %.1f s", job_id, options.card.id, options.steps, sum(track.seconds.values()))
+        return TryOnResult(
+            image=images[0],
+            images=tuple(images),
+            mask=region.mask,
+            person=photo,
+            garment=garment,
+            part=options.part,
+            seed=options.seeds[0],
+            steps=options.steps,
+            guidance=options.guidance,
+            size=options.size,
+            engine=options.card.id,
+            seconds=track.seconds,
+            notes=region.notes,
+            job_id=job_id,
+        )
+
+    def stream(self, request: TryOnRequest) -> Iterator[StepReport | TryOnResult]:
+        """The same as `run`, as a generator of reports that ends with the result.
+
+        Without news the last report comes again every second; closing the generator stops the run.
+        """
+        return as_stream(lambda listener: self.run(request, listener))
+
+    def mask(self, person: Any, part: str = PARTS[0]) -> Mask:
+        """Only the automatic mask of a person photo: .mask (uint8 HxW {0, 255}), .notes and the label maps.
+
+        Raises:
+            InputError: the photo cannot be used, the part is unknown, or the photo does not show it.
+        """
+        one_of("part", part, PARTS)
+        photo = open_picture(person, what="person photo", limits=self._limits)
+        with sentences():
+            return self._masker(photo, part)
+
+
+def _generator(seed: int) -> Any:
+    """A request's only source of chance. On the CPU for every device: one seed, one start."""
+    import torch
+
+    return torch.Generator("cpu").manual_seed(seed)

@@ -1,0 +1,150 @@
+"""The built-in model's recipe from raw photos to a folder the app loads, a few steps of each stage."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from catvton.ccp import CCP
+from catvton.training import cli
+from catvton.training.pairs import FRAME, PairMaker, convex_hull, dilate
+from catvton.training.photos import load_labelled, look_at, random_view
+from catvton.training.placement_stage import true_displacement
+from model.labels import Label
+from tests.small_sets import write_ccp
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_ccp(tmp_path_factory.mktemp("data"), labelled=(2, 3, 4, 11), bare=(15,))
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run through every stage."""
+    folder = tmp_path_factory.mktemp("run")
+    assert cli.run(arguments(data, folder, minutes="0.001")) == 0
+    return folder
+
+
+def arguments(data: Path, folder: Path, *more: str, minutes: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    cli.add_arguments(parser)
+    fixed = ["compact", "--data", str(data), "--out", str(folder), "--device", "cpu", "--figures", "1"]
+    return parser.parse_args([*fixed, "--minutes", minutes, *more])
+
+
+def pairs(data: Path, count: int, **options: float) -> list:
+    ccp = CCP(data)
+    maker = PairMaker(load_labelled(ccp, ccp.numbers("train")), **options)
+    return [maker.draw(np.random.default_rng(seed)) for seed in range(count)]
+
+
+def test_every_stage_leaves_what_the_issue_of_a_run_needs(trained: Path) -> None:
+    for stage in ("parser", "placement", "unet"):
+        names = {p.name for p in (trained / stage).iterdir()}
+        assert {"checkpoint.pt", "samples.png", "model"} <= names, stage
+
+
+def test_the_result_is_an_engine_that_dresses_a_person(trained: Path) -> None:
+    from catvton.cards import read_cards
+    from catvton.engines import PipelineEngine
+
+    card = dataclasses.replace(read_cards()["compact"], folder=trained / "model")
+    card.require_files()
+    engine = PipelineEngine(card, device="cpu")
+    mask = np.zeros(FRAME[::-1], np.uint8)
+    mask[100:250, 80:200] = 255
+    options = {"steps": 1, "guidance": 1.0, "generator": torch.Generator().manual_seed(0)}
+    picture = engine.generate(Image.new("RGB", FRAME, "grey"), Image.new("RGB", FRAME, "red"), mask, **options)
+    assert picture.size == FRAME
+
+
+def test_a_run_is_taken_up_again(data: Path, trained: Path, capsys: pytest.CaptureFixture) -> None:
+    before = torch.load(trained / "placement" / "checkpoint.pt", weights_only=True)["state"]
+    more = str(before["seconds"] / 60 + 0.001)
+    cli.run(arguments(data, trained, "--stage", "placement", "--resume", minutes=more))
+    after = torch.load(trained / "placement" / "checkpoint.pt", weights_only=True)["state"]
+    assert after["step"] > before["step"]
+
+
+def test_a_missing_stage_is_named(data: Path, tmp_path: Path) -> None:
+    from catvton.errors import WeightsError
+
+    with pytest.raises(WeightsError, match="--stage vae"):
+        cli.run(arguments(data, tmp_path, "--stage", "unet", minutes="0.001"))
+
+
+def test_the_validation_split_is_never_trained_on(data: Path) -> None:
+    assert all(n % 10 not in (0, 1) for n in CCP(data).numbers("train"))
+
+
+def test_a_pair_leads_from_the_canvas_back_to_the_photo(data: Path) -> None:
+    """Where the recorded sources say a canvas pixel came from, the photo has its colour (but for relighting)."""
+    for pair in pairs(data, 6, bend=0.3):
+        y, x = np.nonzero(pair.canvas[..., 3] == 255)
+        middle = slice(None, None, 97)
+        column, row = np.rint(pair.sources[y[middle], x[middle]]).astype(int).T
+        inside = (column >= 0) & (column < FRAME[0]) & (row >= 0) & (row < FRAME[1])
+        worn = pair.image[row[inside], column[inside]].astype(float)
+        shown = pair.canvas[y[middle], x[middle], :3][inside].astype(float)
+        assert np.median(np.abs(worn - shown)) < 30
+        assert pair.region[row[inside], column[inside]].mean() > 0.9
+
+
+def test_the_true_displacement_lays_the_garment_where_it_was(data: Path) -> None:
+    from catvton.placement import Placement, rough_matrix
+
+    for pair in pairs(data, 4, bend=0.3):
+        matrix = rough_matrix(pair.canvas[..., 3], pair.mask)
+        target, known = true_displacement(pair, matrix)
+        odds = np.where(known > 0, 30, -30).astype(np.float32)
+        placed = Placement(Image.new("RGB", FRAME), pair.canvas, matrix, target, odds, FRAME)
+        colours, alpha = placed.render(FRAME)
+        sure = (alpha > 0.99) & pair.region
+        assert sure.sum() > 0.3 * pair.region.sum()
+        assert np.median(np.abs(colours[sure] * 255 - pair.image[sure])) < 30
+
+
+def test_masks_cover_the_garment_and_spare_what_is_kept(data: Path) -> None:
+    from catvton.training.pairs import random_mask
+
+    ccp = CCP(data)
+    labels = load_labelled(ccp, ccp.numbers("train"))[0].labels
+    for seed in range(12):
+        mask = random_mask(np.random.default_rng(seed), labels, Label.UPPER) > 0
+        assert mask[labels == Label.UPPER].all()
+        assert not mask[np.isin(labels, [Label.HAIR, Label.SHOES, Label.LOWER])].any()
+
+
+def test_picture_and_labels_move_together(data: Path) -> None:
+    ccp = CCP(data)
+    photo = load_labelled(ccp, ccp.numbers("train"))[0]
+    for seed in range(5):
+        view = random_view(np.random.default_rng(seed), photo, (192, 256))
+        image, labels = view.image(photo.image), view.labels(photo.labels)
+        shoes = labels == Label.SHOES
+        if shoes.sum() > 50:
+            assert image[shoes].mean() < 60  # they are black in the photo, and nothing else is
+
+
+def test_a_view_of_the_window_is_the_window(data: Path) -> None:
+    ccp = CCP(data)
+    photo = load_labelled(ccp, ccp.numbers("train"))[0]
+    labels = look_at(photo.box, size=(192, 256)).labels(photo.labels)
+    rows = np.flatnonzero((labels > 0).any(1))
+    border = 256 * 0.06 / 1.12
+    assert rows[0] == pytest.approx(border, abs=4) and rows[-1] == pytest.approx(256 - border, abs=4)
+
+
+def test_shapes_grow_and_close() -> None:
+    dot = np.zeros((40, 40), bool)
+    dot[20, 10] = dot[20, 30] = True
+    assert dilate(dot, 3)[20, 13] and not dilate(dot, 3)[20, 20]
+    assert convex_hull(dot)[20, 20] and not convex_hull(np.zeros((9, 9), bool)).any()
