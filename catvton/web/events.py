@@ -46,7 +46,7 @@ def connect(
     names = {f"#{slot}-examples": [example.title for example in group] for slot, group in examples.items()}
     blocks.load(None, None, None, js=NAME_EXAMPLES % json.dumps(names), **LIGHT)
     widgets.painting.expand(_on_painting(studio, widgets), None, [widgets.painter, widgets.painter_hint], **LIGHT)
-    widgets.engine.change(lambda name: _ranges(studio, widgets, name), widgets.engine,
+    widgets.engine.input(lambda name: _ranges(studio, widgets, name), widgets.engine,
                           [widgets.steps, widgets.guidance], **LIGHT)
     blocks.unload(_on_leave(studio))
 
@@ -132,8 +132,10 @@ def _connect_run(studio: Studio, widgets: Widgets) -> None:
     messages = [widgets.person.message, widgets.garment.message, widgets.mask_message, widgets.status]
     outputs = [*messages, widgets.go, widgets.stop, widgets.empty, widgets.result, widgets.download, widgets.stopped]
     waiting = widgets.go.click(lambda: _started(studio, widgets), None, outputs, **LIGHT)
+    # "multiple", because the picture arrives, and the button is back, a moment before gradio counts the run as over:
+    # with the default a press in that moment is dropped, and the page would wait for a run that never began.
     running = waiting.then(_on_go(studio, widgets), controls, outputs, concurrency_id=GENERATION, concurrency_limit=1,
-                           show_progress="hidden", api_visibility="private")
+                           trigger_mode="multiple", show_progress="hidden", api_visibility="private")
     running.failure(lambda stopped: _failed(studio, widgets, stopped), widgets.stopped, outputs, **LIGHT)
     stopped = Trouble(sentence=studio.texts["run.stopped"], stopped=True)
     widgets.stop.click(lambda: _ended(widgets, stopped) | {widgets.stopped: True}, None, outputs, cancels=[running],

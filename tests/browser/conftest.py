@@ -11,7 +11,7 @@ from tests.web_fakes import FakeTryOn, garment_picture, person_picture, saved, s
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update"]
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-PATIENCE = 600_000  # milliseconds before a wait fails; a free machine needs a fraction
+PATIENCE = 120_000  # milliseconds before a wait fails; a free machine needs a fraction
 
 
 @pytest.fixture(scope="session")
