@@ -58,7 +58,9 @@ class WarpNet(ModelMixin, ConfigMixin):
         for up in reversed(self.ups):
             skip = skips.pop()
             x = up(torch.cat((skip, F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)), 1))
-        out = F.interpolate(self.head(x), size=size, mode="bicubic", align_corners=False)
+        with torch.autocast(x.device.type, enabled=False):  # eight bits would round displacements to half pixels
+            out = self.head(x.to(self.head.weight.dtype))
+        out = F.interpolate(out, size=size, mode="bicubic", align_corners=False)
         return torch.tanh(out[:, :2]) * self.config.reach, out[:, 2:]
 
 

@@ -135,6 +135,10 @@ def test_shapes_outside_the_canvas_are_nothing():
     assert not canvas.labels.any()
 
 
+def test_a_shadow_that_falls_beside_the_picture_is_no_fault():
+    assert render_figure(np.random.default_rng((7, 516)), size=(288, 384)).labels.any()
+
+
 def test_the_listing_names_every_shipped_picture():
     listing = json.loads((EXAMPLES / "examples.json").read_text(encoding="utf-8"))
     assert listing == [example.entry() for example in examples()]

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
+from catvton.cards import RESOURCE
 from catvton.ccp import CCP
 from catvton.training import cli
 from catvton.training.pairs import FRAME, PairMaker, convex_hull, dilate
@@ -18,6 +20,8 @@ from catvton.training.photos import load_labelled, look_at, random_view
 from catvton.training.placement_stage import true_displacement
 from model.labels import Label
 from tests.small_sets import write_ccp
+
+COMPACT = RESOURCE / "compact"
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +76,17 @@ def test_a_run_is_taken_up_again(data: Path, trained: Path, capsys: pytest.Captu
     cli.run(arguments(data, trained, "--stage", "placement", "--resume", minutes=more))
     after = torch.load(trained / "placement" / "checkpoint.pt", weights_only=True)["state"]
     assert after["step"] > before["step"]
+
+
+@pytest.mark.parametrize(("stage", "saved"), [("placement", "placement/model"), ("unet", "unet/model/unet")])
+def test_a_stage_begins_with_a_saved_models_weights(data: Path, tmp_path: Path, stage: str, saved: str) -> None:
+    """One step at a rate of nearly zero leaves them as they were; a random start would be far away."""
+    rate = ("--learning-rate", "1e-9", "--bf16", "--start", str(COMPACT))
+    cli.run(arguments(data, tmp_path, "--stage", stage, *rate, minutes="1e-9"))
+    file = "diffusion_pytorch_model.safetensors"
+    before, after = (load_file(folder / file) for folder in (COMPACT / stage, tmp_path / saved))
+    weights = [key for key in before if "running" not in key]
+    assert all(torch.allclose(before[key].float(), after[key].float(), atol=2e-3) for key in weights)
 
 
 def test_a_missing_stage_is_named(data: Path, tmp_path: Path) -> None:

@@ -25,6 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stage", choices=STAGES, default="all", help="one stage, or all in order (default)")
     parser.add_argument("--minutes", type=float, metavar="N", help="training time of a stage, earlier runs counted in")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoints")
+    parser.add_argument(
+        "--start", type=Path, metavar="MODEL", help="begin with a saved model's weights, e.g. resource/compact"
+    )
+    parser.add_argument("--learning-rate", type=float, metavar="R", help="peak rate (default: the stage's own)")
+    parser.add_argument("--bf16", action="store_true", help="compute in bfloat16, where the processor is fast at it")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
     parser.add_argument("--figures", type=int, default=500, metavar="N", help="rendered people for the parser (500)")
     parser.add_argument("--threads", type=int, metavar="N", help="processor threads (default: torch's choice)")
@@ -42,7 +47,9 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     device, _ = choose(args.device, "float32")
-    job = CompactRun(args.data, args.out, torch.device(device), figures=args.figures, seed=args.seed)
+    changes = {"bf16": args.bf16} | ({"learning_rate": args.learning_rate} if args.learning_rate else {})
+    options = {"figures": args.figures, "seed": args.seed, "start": args.start, "changes": changes}
+    job = CompactRun(args.data, args.out, torch.device(device), **options)
     for name in ORDER if args.stage == "all" else (args.stage,):
         if not _run_stage(job, name, args):
             print(f"Stopped in stage {name}. To go on: the same command with --resume.")

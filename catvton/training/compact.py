@@ -7,9 +7,10 @@ placement network. Each stage keeps its own folder under the run's, so that any 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,6 +38,9 @@ class CompactRun:
         folder: where stages keep checkpoints, curves, samples and models.
         device: torch device.
         figures: how many rendered people the parser also sees.
+        start: a saved model (as `assemble` writes it) whose weights the stages begin with, and whose parts stand in for
+            stages not run here; None begins with random ones.
+        changes: fields of every stage's `Recipe` that differ from its own.
     """
 
     data: Path
@@ -44,6 +48,8 @@ class CompactRun:
     device: torch.device
     figures: int = FIGURES
     seed: int = 0
+    start: Path | None = None
+    changes: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def photos(self) -> list[Labelled]:
@@ -60,8 +66,11 @@ class CompactRun:
 
     def trainer(self, name: str, *, minutes: float | None = None) -> Trainer:
         """The trainer of a stage that trains: all but `vae`, which is solved in closed form (`fit_vae`)."""
-        recipe = Recipe(minutes=minutes or MINUTES[name], seed=self.seed, **_RATES[name])
-        return Trainer(self._stage(name), recipe, self.folder / name, device=self.device)
+        recipe = Recipe(minutes=minutes or MINUTES[name], seed=self.seed, **(_RATES[name] | self.changes))
+        stage = self._stage(name)
+        if self.start is not None:
+            stage.load(self.start / name)
+        return Trainer(stage, recipe, self.folder / name, device=self.device)
 
     def fit_vae(self) -> dict[str, float]:
         """Fit and save the autoencoder; returns its figures on the training windows."""
@@ -90,7 +99,7 @@ class CompactRun:
         from catvton.training.unet_stage import UNetStage
         from catvton.warp_net import WarpNet
 
-        vae = PatchAutoencoder.from_pretrained(self._need("vae", self.folder / "vae"))
+        vae = PatchAutoencoder.from_pretrained(self._need("vae", self.folder / "vae"), dtype=torch.float32)
         warp = WarpNet.from_pretrained(self._model("placement"), dtype=torch.float32)
         parts = {"vae": vae.to(self.device), "warp": warp.to(self.device)}
         return UNetStage(self.photos, **parts, validation=self.validation, seed=self.seed)
@@ -104,8 +113,9 @@ class CompactRun:
     def _model(self, name: str) -> Path:
         return self._need(name, self.folder / name / "model")
 
-    @staticmethod
-    def _need(name: str, path: Path) -> Path:
+    def _need(self, name: str, path: Path) -> Path:
+        if not path.is_dir() and self.start is not None:
+            path = self.start / name
         if not path.is_dir():
             raise WeightsError(f"{path} is missing: run the stage first, with --stage {name}.")
         return path

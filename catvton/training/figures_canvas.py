@@ -361,6 +361,8 @@ class Canvas:
         cover = np.zeros((bottom - top, right - left), np.float32)
         y0, x0 = patch.top + dy - top, patch.left + dx - left
         ya, xa, yb, xb = max(y0, 0), max(x0, 0), min(y0 + h, cover.shape[0]), min(x0 + w, cover.shape[1])
+        if yb <= ya or xb <= xa:  # the shadow falls beside the picture
+            return
         cover[ya:yb, xa:xb] = patch.alpha[ya - y0 : yb - y0, xa - x0 : xb - x0]
         cover = blur(cover, sigma)
         self.rgb[top:bottom, left:right] *= (1 - strength * cover)[..., None]

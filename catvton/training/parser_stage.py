@@ -92,6 +92,10 @@ class ParserStage:
             rows.append([image, PALETTE[view.labels(photo.labels)], PALETTE[guess]])
         return sheet(rows, columns=4)
 
+    def load(self, folder: Path) -> None:
+        """The evened-out head comes along; training moves it, and `save` evens it out anew."""
+        self.module.load_state_dict(CompactParser.from_pretrained(folder).state_dict())
+
     def save(self, module: nn.Module, folder: Path) -> None:
         """As `CompactParser.from_pretrained` reads it, its classes evened out on some of the training photos."""
         balanced = CompactParser(tuple(module.config["widths"]), module.config["classes"])

@@ -17,6 +17,7 @@ from catvton.training.pairs import FRAME, Pair, PairMaker
 from catvton.training.photos import Labelled
 from catvton.training.sheet import sheet
 from catvton.warp_net import GRID, WarpNet
+from catvton.weights import load_strictly
 
 HALF_FRAME = (
     FRAME[0] // 2,
@@ -57,6 +58,10 @@ class PlacementStage:
     def samples(self, module: nn.Module) -> Image.Image:
         """Rows of: hole, garment picture, rough placement, learned placement, truth."""
         return sheet([show_pair(pair, module) for pair in self.shown[:24]], shrink=2)
+
+    def load(self, folder: Path) -> None:
+        saved = load_strictly(WarpNet, folder, dtype=torch.float32)
+        self.module.load_state_dict(saved.state_dict())
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """As `WarpNet.from_pretrained` reads it, in fp16."""

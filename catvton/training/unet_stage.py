@@ -20,6 +20,7 @@ from catvton.training.photos import Labelled
 from catvton.training.sheet import sheet
 from catvton.vae import PatchAutoencoder
 from catvton.warp_net import WarpNet
+from catvton.weights import load_strictly
 
 KEPT = 3000  # prepared pairs held in memory, about 0.6 MB each
 
@@ -114,6 +115,10 @@ class UNetStage:
     def samples(self, module: nn.Module) -> Image.Image:
         """Rows of: hole, garment picture, placement, four-step result, truth."""
         return sheet([self._show(module, pair) for pair in self.shown[:24]], shrink=2)
+
+    def load(self, folder: Path) -> None:
+        saved = load_strictly(CompactUNet, folder, dtype=torch.float32)
+        self.module.load_state_dict(saved.state_dict())
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """An ordinary saved `CatVTONPipeline` in fp16, the placement network beside it."""

@@ -46,8 +46,8 @@ def connect(
     names = {f"#{slot}-examples": [example.title for example in group] for slot, group in examples.items()}
     blocks.load(None, None, None, js=NAME_EXAMPLES % json.dumps(names), **LIGHT)
     widgets.painting.expand(_on_painting(studio, widgets), None, [widgets.painter, widgets.painter_hint], **LIGHT)
-    # Not `change` or `input`: gradio reports those when the list is merely shown or tabbed past, and the steps a visitor
-    # has just chosen would go back to the default.
+    # Not `change` or `input`: gradio reports those when the list is merely shown or tabbed past, and the steps a
+    # visitor has just chosen would go back to the default.
     widgets.engine.select(lambda name: _ranges(studio, widgets, name), widgets.engine,
                           [widgets.steps, widgets.guidance], **LIGHT)
     blocks.unload(_on_leave(studio))
