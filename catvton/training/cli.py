@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--learning-rate", type=float, metavar="R", help="peak rate (default: the stage's own)")
     parser.add_argument("--bf16", action="store_true", help="compute in bfloat16, where the processor is fast at it")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
-    parser.add_argument("--figures", type=int, default=500, metavar="N", help="rendered people for the parser (500)")
+    parser.add_argument("--figures", type=int, default=1200, metavar="N", help="rendered people for the parser (1200)")
     parser.add_argument("--threads", type=int, metavar="N", help="processor threads (default: torch's choice)")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
 

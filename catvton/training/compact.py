@@ -19,14 +19,18 @@ from catvton.ccp import CCP
 from catvton.errors import WeightsError
 from catvton.training.loop import Recipe, Stage, Trainer
 from catvton.training.pairs import FRAME
-from catvton.training.photos import Labelled, load_labelled, look_at
+from catvton.training.parser_stage import FigureCache
+from catvton.training.photos import Labelled, load_guessed, load_labelled, look_at
 from catvton.vae import PatchAutoencoder
+from model import AutoMasker
+from model.compact_parser import CompactParser
 
 logger = logging.getLogger(__name__)
 
 STAGES = ("parser", "vae", "placement", "unet")
 MINUTES = {"parser": 110.0, "placement": 40.0, "unet": 80.0}  # what the shipped weights took, on one core each
-FIGURES = 500  # rendered people mixed into the parser's photos
+FIGURES = 1200  # rendered people mixed into the parser's photos
+DRESSED_FIGURES = 300  # of them, how many are also undressed and dressed again
 
 
 @dataclass
@@ -59,6 +63,22 @@ class CompactRun:
     @cached_property
     def validation(self) -> list[Labelled]:
         return self._read("validation")
+
+    @cached_property
+    def dressed(self) -> list[Labelled]:
+        """What pairs are made from: the labelled photos, those the parser labels, and some rendered people."""
+        rendered = self._rendered.labelled(DRESSED_FIGURES) if self.figures else []
+        return [*self.photos, *self._guessed(), *rendered]
+
+    def _guessed(self) -> list[Labelled]:
+        """The unlabelled photos with the parser's labels: a quarter of an hour at first, then half a minute."""
+        masker = AutoMasker(CompactParser.from_pretrained(self._model("parser")).probabilities, remember=0)
+        ccp = CCP(self.data)
+        return load_guessed(ccp, ccp.numbers("unlabelled"), masker.parse, self.folder / "guessed")
+
+    @cached_property
+    def _rendered(self) -> FigureCache:
+        return FigureCache.made(self.folder / "figures.npz", count=self.figures)
 
     def _read(self, split: str) -> list[Labelled]:
         ccp = CCP(self.data)
@@ -95,19 +115,19 @@ class CompactRun:
         if name == "placement":
             from catvton.training.placement_stage import PlacementStage
 
-            return PlacementStage(self.photos, validation=self.validation, seed=self.seed)
+            return PlacementStage(self.dressed, validation=self.validation, seed=self.seed)
         from catvton.training.unet_stage import UNetStage
         from catvton.warp_net import WarpNet
 
         vae = PatchAutoencoder.from_pretrained(self._need("vae", self.folder / "vae"), dtype=torch.float32)
         warp = WarpNet.from_pretrained(self._model("placement"), dtype=torch.float32)
         parts = {"vae": vae.to(self.device), "warp": warp.to(self.device)}
-        return UNetStage(self.photos, **parts, validation=self.validation, seed=self.seed)
+        return UNetStage(self.dressed, **parts, validation=self.validation, seed=self.seed)
 
     def _parser_stage(self) -> Stage:
-        from catvton.training.parser_stage import FigureCache, ParserStage
+        from catvton.training.parser_stage import ParserStage
 
-        rendered = FigureCache.made(self.folder / "figures.npz", count=self.figures) if self.figures else None
+        rendered = self._rendered if self.figures else None
         return ParserStage(self.photos, validation=self.validation, rendered=rendered, seed=self.seed)
 
     def _model(self, name: str) -> Path:

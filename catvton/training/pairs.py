@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from catvton.placement import CANVAS_MARGIN, box_of
-from catvton.training.photos import Labelled, View, look_at
+from catvton.training.photos import Labelled, View, look_at, replace_background
 from model.labels import Label
 
 FRAME = (288, 384)
@@ -47,10 +47,13 @@ class PairMaker:
         photos: labelled photos at working size.
         size: (W, H) of the pairs, of 3:4 aspect.
         bend: strength of the garment's deformation; 1 covers flat-lay pictures with sleeves spread.
+        studio: share of pairs whose street is replaced by a plain wall, as catalogues and homes have.
     """
 
-    def __init__(self, photos: Sequence[Labelled], *, size: tuple[int, int] = FRAME, bend: float = 1.0) -> None:
-        self.photos, self.size, self.bend = photos, size, bend
+    def __init__(
+        self, photos: Sequence[Labelled], *, size: tuple[int, int] = FRAME, bend: float = 1.0, studio: float = 0.3
+    ) -> None:
+        self.photos, self.size, self.bend, self.studio = photos, size, bend, studio
         self.cases = [(i, label) for i, photo in enumerate(photos) for label in _garments(photo)]
 
     def draw(self, rng: np.random.Generator) -> Pair:
@@ -67,6 +70,7 @@ class PairMaker:
         region = labels == label
         if region.mean() < SMALLEST:
             return None
+        image = replace_background(rng, image, labels) if rng.random() < self.studio else image
         image = _recolour(rng, image, region) if rng.random() < 0.6 else image
         mask = random_mask(rng, labels, label)
         canvas, sources = garment_picture(rng, image, region, bend=self.bend)

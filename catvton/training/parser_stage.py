@@ -130,9 +130,7 @@ class ParserStage:
 
     def _pair(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         if self.rendered is not None and rng.random() < self.rendered_share:
-            image, labels = self.rendered(rng)
-            height, width = labels.shape
-            source = Labelled(image, labels, (0.0, 0.0, float(width), float(height)))
+            source = _whole(*self.rendered(rng))
         else:
             source = self.photos[rng.choice(len(self.photos), p=self.odds)]
         view = random_view(rng, source, WINDOW)
@@ -140,6 +138,12 @@ class ParserStage:
         if rng.random() < 0.3:
             image = replace_background(rng, image, labels)
         return jitter_colours(rng, image), labels
+
+
+def _whole(image: np.ndarray, labels: np.ndarray) -> Labelled:
+    """A picture that is its own window."""
+    height, width = labels.shape
+    return Labelled(image, labels, (0.0, 0.0, float(width), float(height)))
 
 
 def _odds(photos: Sequence[Labelled]) -> np.ndarray:
@@ -172,6 +176,10 @@ class FigureCache:
             path.parent.mkdir(parents=True, exist_ok=True)
             np.savez(path, images=np.stack([f.image for f in figures]), labels=np.stack([f.labels for f in figures]))
         return cls(path)
+
+    def labelled(self, count: int) -> list[Labelled]:
+        """The first `count` of them, as photos."""
+        return [_whole(*pair) for pair in zip(self.images[:count], self.labels[:count], strict=True)]
 
     def __call__(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         index = rng.integers(len(self.images))

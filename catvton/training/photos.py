@@ -6,14 +6,17 @@ that turned and moved views show street, not padding. 800 photos take about 400 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from catvton.ccp import CCP, window_box
+from model.errors import NoPersonFound
+from model.parsing import Parse
 
 WINDOW_HEIGHT = 384
 
@@ -36,6 +39,35 @@ class Labelled:
 def load_labelled(ccp: CCP, numbers: Iterable[int]) -> list[Labelled]:
     """Read and scale photos; what lies more than a window away from the person is left out."""
     return [_scaled(ccp.photo(n), ccp.labels(n)) for n in numbers]
+
+
+def load_guessed(
+    ccp: CCP, numbers: Iterable[int], parse: Callable[[Image.Image], Parse], cache: Path
+) -> list[Labelled]:
+    """The same for photos without labels: a parser's guesses stand in for them, kept as pictures in the folder `cache`.
+
+    Photos in which the parser sees nobody, or several people, are left out: there its guesses are worth little.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    photos = []
+    for number in numbers:
+        photo, path = ccp.photo(number), cache / f"{number:04d}.png"
+        if not path.exists():
+            Image.fromarray(_guess(photo, parse)).save(path)
+        with Image.open(path) as image:
+            labels = np.asarray(image)
+        if labels.any():
+            photos.append(_scaled(photo, labels))
+    return photos
+
+
+def _guess(photo: Image.Image, parse: Callable[[Image.Image], Parse]) -> np.ndarray:
+    """uint8 (H, W) labels; all background where the guess should not be used."""
+    try:
+        found = parse(photo)
+    except NoPersonFound:
+        return np.zeros(photo.size[::-1], np.uint8)
+    return np.zeros_like(found.labels) if found.notes else found.labels
 
 
 def _scaled(photo: Image.Image, labels: np.ndarray) -> Labelled:
