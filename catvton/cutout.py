@@ -15,6 +15,8 @@ WORKING_SIDE = 256  # pixels of the longer side GrabCut works at; the edge is re
 FLAT = 10.0  # a border whose colours differ less than this (CIELAB, standard deviation) counts as one flat colour
 SHADOW = 60.0  # a backdrop may be darker than its brightest part by this much lightness (0..255) in a shadow
 EDGE = 8.0  # lightness per pixel; steeper is the edge of something
+STRIPE = 5.0  # times longer than wide; what is joined to the backdrop and that long is a stripe of the garment
+WEDGE = 5.0  # pixels at the working size; what is narrower is not taken for a gap
 SMALLEST = 0.06  # share of the picture; less than this is not taken for a garment
 
 
@@ -70,8 +72,25 @@ def _flat_backdrop(pixels: np.ndarray) -> np.ndarray | None:
     same = distance < max(6.0, 2.5 * float(np.quantile(distance[border], 0.8)))
     _, parts = cv2.connectedComponents((same | _soft_shadow(lab, backdrop)).astype(np.uint8))
     joined = np.isin(parts, np.setdiff1d(np.unique(parts[border]), 0))
-    found = cv2.morphologyEx((~joined).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))  # white stripes
-    return cv2.erode(found, np.ones((3, 3), np.uint8)) > 0  # the edge itself is half backdrop
+    found = _with_stripes(~joined)
+    return cv2.erode(found.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0  # the edge itself is half backdrop
+
+
+def _with_stripes(region: np.ndarray) -> np.ndarray:
+    """Bool (H, W): the region and the backdrop's inlets into it that are stripes running out at the garment's edge.
+
+    A stripe is about as wide everywhere and long for its width; the backdrop seen between sleeve and body, or between
+    two legs, is a wedge.
+    """
+    closed = cv2.morphologyEx(region.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8)) > 0
+    inlets = (closed & ~region).astype(np.uint8)
+    depth = cv2.distanceTransform(inlets, cv2.DIST_L2, 3)
+    count, parts, figures, _ = cv2.connectedComponentsWithStats((depth > 1).astype(np.uint8))  # without thin rims
+    width = np.zeros(count)
+    np.maximum.at(width, parts, 2 * depth)
+    wedges = np.flatnonzero((width >= WEDGE) & (figures[:, cv2.CC_STAT_AREA] < STRIPE * width**2))
+    opened = cv2.dilate(np.isin(parts, np.setdiff1d(wedges, 0)).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    return closed & ~(opened & (inlets > 0))
 
 
 def _soft_shadow(lab: np.ndarray, backdrop: np.ndarray) -> np.ndarray:

@@ -197,3 +197,18 @@ def test_a_soft_shadow_on_paper_is_not_cloth() -> None:
     paper = Image.fromarray(np.clip(246 - 40 * shade, 0, 255).astype(np.uint8)).convert("RGB")
     found = np.asarray(cut_out(photo_of(garment, paper)).getchannel("A")) > 127
     assert overlap(found, cover > 0.5) > 0.95
+
+
+def test_paper_between_sleeve_and_body_is_cut_away_and_white_stripes_stay() -> None:
+    gap = [(96, 322), (104, 322), (100, 200)]  # the paper beside a hanging sleeve: a wedge, narrow all along
+    wedge = shirt()
+    ImageDraw.Draw(wedge).rectangle((60, 80, 240, 320), fill=(180, 30, 40, 255))
+    ImageDraw.Draw(wedge).polygon(gap, fill=(255, 255, 255, 0))
+    found = np.asarray(cut_out(photo_of(wedge, Image.new("RGB", (9, 9), "white"))).getchannel("A")) > 127
+    assert not found[270:300, 99:102].any() and found[270:300, 110:190].all()
+
+    striped = photo_of(shirt(), Image.new("RGB", (9, 9), "white"))
+    for top in range(200, 300, 30):
+        ImageDraw.Draw(striped).rectangle((90, top, 210, top + 4), fill="white")
+    found = np.asarray(cut_out(striped).getchannel("A")) > 127
+    assert found[180:310, 100:200].all()
