@@ -295,8 +295,8 @@ def scores(**ways: tuple[float, float, float, float]) -> Paired:
     ],
 )
 def test_paired_rows_know_what_is_required(network, placement, met):
-    found = scores(**{report.ON: network, report.OFF: placement, FLAT: (7.0, 0.3, 14, 0.24)})
-    rows = report.paired_rows(found, (report.OFF, report.ON))
+    found = scores(**{report.ON: network, report.ROUGH: placement, FLAT: (7.0, 0.3, 14, 0.24)})
+    rows = report.paired_rows(found, (report.ROUGH, report.ON))
     assert [row.met for row in rows if row.met is not None] == met
     assert len(rows) == 6
 
@@ -352,7 +352,7 @@ def test_the_command_measures_only_what_is_asked(small_world, capsys):
     assert cli.main([*command, "--limit", "2", "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert set(figures) == {"rows", "paired", "outside"}
-    assert set(figures["paired"]["ways"]) == {FLAT, report.OFF}
+    assert set(figures["paired"]["ways"]) == {FLAT, report.ROUGH, report.OFF}
     assert figures["paired"]["cases"] == 2
 
 

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, metavar="FOLDER", help="a trained model's folder instead of its own")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="these sections (default: all)")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N cases and people, spread evenly")
-    parser.add_argument("--network", choices=("on", "off", "both"), default="both", help="off is placement alone")
+    parser.add_argument("--network", choices=("on", "off", "both"), default="both", help="off: without the UNet")
     parser.add_argument("--steps", type=int, metavar="N", help="denoising steps (default: the engine's own)")
     parser.add_argument(
         "--size", default="576x768", metavar="WxH", help="size of the person pictures (default: 576x768)"

@@ -1,6 +1,5 @@
 """What each stage costs: the paired figures with one stage left out or replaced by the truth, to see where to work.
 
-- `rough placement`: the garment's box on the mask's, not bent along the body, the network off.
 - `autoencoder`: the photo through the autoencoder and back. Nothing the network does can be sharper.
 - `true placement`: the garment's own pixels where they belong, one colour in the rest of the hole, the network off.
 - `true placement + network`: the same, then the network. Below `network` this says how much better placing would gain.
@@ -23,9 +22,6 @@ from catvton.placement import place
 def oracles(ccp: CCP, engine: PipelineEngine, *, steps: int | None = None, seed: int = 42) -> dict[str, Way]:
     """{name: way}; each way must be given samples made at the engine's own size."""
 
-    def rough(sample: Sample) -> Image.Image:
-        return place(cut_out(sample.garment), sample.person, sample.mask, network=None).image
-
     def placed(sample: Sample) -> Image.Image:
         return _true_placement(ccp, sample, engine.card.size)
 
@@ -44,11 +40,15 @@ def oracles(ccp: CCP, engine: PipelineEngine, *, steps: int | None = None, seed:
         return _through_autoencoder(engine.load().vae, _photo(ccp, sample, engine.card.size))
 
     return {
-        "rough placement": rough,
         "autoencoder": coded,
         "true placement": placed,
         "true placement + network": dressed,
     }
+
+
+def rough_placement(sample: Sample) -> Image.Image:
+    """The garment's box on the mask's, not bent along the body: what geometry alone gives, every network off."""
+    return place(cut_out(sample.garment), sample.person, sample.mask, network=None).image
 
 
 def _photo(ccp: CCP, sample: Sample, size: Size) -> Image.Image:

@@ -13,7 +13,7 @@ from PIL import Image
 from catvton.bench import machine, measure
 from catvton.ccp import CCP, Clothing, cut_window, window_box
 from catvton.evaluation import SECTIONS, report
-from catvton.evaluation.oracles import oracles
+from catvton.evaluation.oracles import oracles, rough_placement
 from catvton.evaluation.paired import FLAT, paired, row_of
 from catvton.evaluation.parsing import parsing
 from catvton.evaluation.protocol import REACH, Sample, Size, cases, samples
@@ -38,7 +38,7 @@ class Options:
 
     Attributes:
         limit: at most so many cases or people, spread evenly; None is all.
-        network: "on", "off" (placement alone) or "both".
+        network: "on", "off" (the UNet's; placement still bends the garment) or "both".
         size: (W, H) of the person pictures given to the app.
         reach: how far masks are dilated, as a share of the window's height.
         steps: denoising steps; None is the engine's default.
@@ -106,7 +106,7 @@ class Suite:
         """The protocol's paired figures, with the network on and off as asked."""
         ways = {}
         if self._options.network != "on":
-            ways[report.OFF] = as_way(self._off)
+            ways |= {report.ROUGH: rough_placement, report.OFF: as_way(self._off)}
         if self._options.network != "off":
             ways[report.ON] = as_way(self._on)
         chosen = spread(cases(self._ccp), self._options.limit)
