@@ -1,6 +1,7 @@
 """The command line: finds the command, runs it, and turns our own errors into one sentence and an exit code.
 
 Exit codes: 0 done, 1 the app is incomplete (weights missing), 2 the request or a setting is wrong, 130 stopped.
+`models` ends with 2 whenever something is missing, damaged or cannot be had: that is what it was asked about.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ COMMANDS = {
     "tryon": ("catvton.commands.tryon", "dress a person: two photos in, one picture out"),
     "mask": ("catvton.commands.mask", "only find which pixels of a photo may change"),
     "serve": ("catvton.commands.serve", "start the web app and its API"),
+    "models": ("catvton.commands.models", "list, download, verify and switch the engines' weights"),
     "bench": ("catvton.commands.bench", "measure seconds and memory on this machine"),
     "train": ("catvton.training.cli", "train the built-in model from raw photos"),
     "evaluate": ("catvton.evaluation.cli", "print the figures of the built-in model"),

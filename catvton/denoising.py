@@ -50,6 +50,7 @@ def denoise(
     conditions: Conditions,
     noise: torch.Tensor,
     guidance_scale: float = 1.0,
+    one_row_at_a_time: bool = False,
     step_options: dict[str, Any] | None = None,
     on_step: Callable[[Step], torch.Tensor] | None = None,
 ) -> torch.Tensor:
@@ -58,6 +59,7 @@ def denoise(
     Args:
         scheduler: with its timesteps set; it keeps state, so each run needs its own.
         guidance_scale: above 1, each step asks the UNet twice (one batch) and exaggerates the garment's effect.
+        one_row_at_a_time: ask it in two batches, for half the memory.
         step_options: further arguments of `scheduler.step`.
         on_step: told of each step; returns the joined latents to go on from. What it raises ends the run.
     """
@@ -71,7 +73,8 @@ def denoise(
             latents = layout.join(layout.person_half(latents), garment)
         scaled = scheduler.scale_model_input(latents, timestep)
         rows = torch.cat([layout.noisy_rows(scaled, conditions.garment, guided=guided), fixed], dim=1)
-        prediction = predict(unet, rows, timestep)
+        passes = rows.chunk(2) if guided and one_row_at_a_time else (rows,)
+        prediction = torch.cat([predict(unet, part, timestep) for part in passes])
         if guided:
             unconditional, conditional = prediction.chunk(2)
             prediction = unconditional + guidance_scale * (conditional - unconditional)

@@ -24,6 +24,18 @@ class InputError(TryOnError, ValueError):
         self.code = code
 
 
+class ResultWithheld(InputError):
+    """The safety checker flagged every picture of a run; nothing of them leaves it. `code` is "result.withheld"."""
+
+    def __init__(self, *, count: int = 1) -> None:
+        what = "The picture was withheld" if count == 1 else f"All {count} pictures were withheld"
+        super().__init__(
+            f"{what}: the safety checker took {'it' if count == 1 else 'them'} for something that should not be shown. "
+            "That is often a false alarm: try another seed or another photo.",
+            code="result.withheld",
+        )
+
+
 class SettingsError(TryOnError, ValueError):
     """A setting of the operator's (`.env` or environment) that is unknown or has an impossible value."""
 

@@ -40,6 +40,7 @@ def load_official(
     vae: str | PathLike = "stabilityai/sd-vae-ft-mse",
     dtype: torch.dtype = torch.float32,
     base_revision: str | None = None,
+    base_variant: str | None = None,
     attention_revision: str | None = None,
     vae_revision: str | None = None,
     cache_dir: str | PathLike | None = None,
@@ -47,14 +48,16 @@ def load_official(
 ) -> dict[str, Any]:
     """The published pipeline's parts: {"vae", "unet", "scheduler"}, on the CPU, in `dtype`.
 
-    `base`, `attention` and `vae` are local folders or Hub ids; `attention` may also be the file itself. Raises
+    `base`, `attention` and `vae` are local folders or Hub ids; `attention` may also be the file itself. `base_variant`
+    is diffusers' `variant` of the base's UNet: "fp16" for the files named so. Raises
     ValueError for an unknown version and `WeightsError` for anything absent or of another shape.
     """
     if version not in VERSIONS:
         raise ValueError(f"version must be one of {', '.join(VERSIONS)}, not {version!r}.")
     hub = {"cache_dir": cache_dir, "local_files_only": local_files_only}
     file = _find_attention(attention, version, revision=attention_revision, **hub)
-    unet = load_strictly(TryOnUNet, base, subfolder="unet", dtype=dtype, revision=base_revision, **hub)
+    unet = load_strictly(TryOnUNet, base, subfolder="unet", dtype=dtype, revision=base_revision,
+                         variant=base_variant, **hub)  # fmt: skip
     load_attention(unet, read_attention(file), source=str(file))
     return {
         "vae": load_strictly(AutoencoderKL, vae, dtype=dtype, revision=vae_revision, **hub),

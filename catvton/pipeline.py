@@ -162,6 +162,7 @@ class CatVTONPipeline(DiffusionPipeline):
         latents: torch.Tensor | None = None,
         num_inference_steps: int = 50,
         guidance_scale: float = 2.5,
+        one_row_at_a_time: bool = False,
         height: int | None = None,
         width: int | None = None,
         eta: float = 1.0,
@@ -189,6 +190,7 @@ class CatVTONPipeline(DiffusionPipeline):
             latents: the start noise of both halves joined, of unit variance, instead of drawing it.
             num_inference_steps: 1 to what the scheduler was trained with.
             guidance_scale: acts above 1.
+            one_row_at_a_time: compute the two rows of guidance one after the other: half the memory, a little slower.
             height, width: the working size, multiples of `spatial_factor`.
             eta: DDIM's: 1 draws fresh noise at every step, the last included, 0 none. Other samplers ignore it.
             num_images: results per pair; those of one pair follow each other.
@@ -238,7 +240,8 @@ class CatVTONPipeline(DiffusionPipeline):
             with self.progress_bar(total=len(scheduler.timesteps)) as bar:
                 joined = denoise(
                     self.unet, scheduler, self.layout, conditions=conditions, noise=noise,
-                    guidance_scale=guidance_scale, step_options=step_options(scheduler, eta=eta, generator=generator),
+                    guidance_scale=guidance_scale, one_row_at_a_time=one_row_at_a_time,
+                    step_options=step_options(scheduler, eta=eta, generator=generator),
                     on_step=lambda step: (bar.update(), report(step))[1],
                 )  # fmt: skip
 

@@ -54,13 +54,14 @@ class TryOnResult:
 
     Attributes:
         image: PIL RGB at the person photo's size; equals the photo bit for bit where `mask` is 0.
-        images: every variation, `image` first.
+        images: every variation that may be shown, `image` first; seeds: theirs, `seed` first.
         mask: uint8 HxW {0, 255} at the photo's size; 255 may have changed.
         person, garment: the checked, upright PIL RGB pictures that were used.
         part, steps, guidance, size, seed: the options used, defaults and a drawn seed filled in.
         engine: "name@revision".
-        seconds: {stage: seconds} for open, mask, place, generate, paste.
-        flags: stable words a program can act on; notes: sentences for a person.
+        seconds: {stage: seconds} for open, mask, place, generate, paste, and check where the engine has a checker.
+        flags: stable words a program can act on: "withheld:N", the safety checker withheld N of the variations.
+        notes: sentences for a person.
         job_id: a random name for this run, in the log too.
     """
 
@@ -79,6 +80,7 @@ class TryOnResult:
     notes: tuple[str, ...] = ()
     job_id: str = ""
     images: tuple[Image.Image, ...] = ()
+    seeds: tuple[int, ...] = ()
 
     def show(self, how: str = SHOWS[0]) -> Image.Image:
         """The picture to look at: the result alone, or beside what it was made from. PIL RGB, the result's height.
@@ -105,6 +107,7 @@ class TryOnResult:
             "engine": self.engine,
             "part": self.part,
             "seed": self.seed,
+            "seeds": list(self.seeds),
             "steps": self.steps,
             "guidance": self.guidance,
             "size": list(self.size),

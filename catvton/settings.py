@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from catvton.errors import SettingsError
@@ -71,6 +71,37 @@ class Settings(BaseSettings):
         "auto",
         "In which precision: auto is float32 on CPU and MPS, bfloat16 or float16 on CUDA, by the card's age.",
         accepted="auto, float32, float16 or bfloat16",
+    )
+    safety_adjustment: float = _setting(
+        0.0,
+        "How strict the safety checker of the official engines is: above 0 it withholds more pictures, below 0 fewer.",
+        accepted="a number from -0.5 to 0.5",
+        ge=-0.5,
+        le=0.5,
+        allow_inf_nan=False,
+    )
+    models_dir: Path | None = _setting(
+        None,
+        "The folder of the weights that `python -m catvton models download` fetches, and of their lock. Empty: the "
+        "folder models beside the app's own code, wherever it is started from. A relative path starts at the working "
+        "directory.",
+        accepted="the path of a folder",
+    )
+    registry: Path | None = _setting(
+        None,
+        "A file whose tables are laid over resource/models.toml: your own mirrors, repositories or engines.",
+        accepted="the path of a file like resource/models.toml",
+    )
+    commercial_only: bool = _setting(
+        False,
+        "Whether to refuse every engine whose licence does not allow commercial use.",
+        accepted="true or false",
+    )
+    hf_token: SecretStr | None = _setting(
+        None,
+        "An access token of the Hugging Face hub, for repositories that ask for one. Empty: HF_TOKEN or that of "
+        "`hf auth login`, where there is one.",
+        accepted="a token, as the hub shows it",
     )
     host: Annotated[str, StringConstraints(min_length=1)] = _setting(
         "127.0.0.1",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +18,12 @@ from catvton.masking import BuiltInMasker, Masker, View, bare, drawn_region, fin
 from catvton.options import check_options, one_of
 from catvton.progress import Listener, Progress, as_stream
 from catvton.result import PARTS, TryOnRequest, TryOnResult
+from catvton.safety.sieve import Sifted, sift
 from catvton.start import Placer, Start
 
 if TYPE_CHECKING:
     from catvton.cards import ModelCard
+    from catvton.safety import Checker
     from catvton.settings import Settings
     from model import Mask
 
@@ -36,16 +38,25 @@ class TryOn:
     Args:
         engines: the engines on offer, the default first.
         masker: finds what may change in a photo.
+        safety: the safety checker of an engine, asked for at each run: it returns the same one every time, or None
+            for an engine that needs none. None: no engine needs one.
         default: name of the engine used when a request names none; None is the first.
         limits: how large a picture may be.
     """
 
     def __init__(
-        self, engines: Iterable[Engine], masker: Masker, *, default: str | None = None, limits: Limits | None = None
+        self,
+        engines: Iterable[Engine],
+        masker: Masker,
+        *,
+        safety: Callable[[ModelCard], Checker | None] | None = None,
+        default: str | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self._engines = by_name(engines)
         self._placers = {name: Placer(engine.card) for name, engine in self._engines.items() if engine.card.placement}
         self._masker = masker
+        self._checker_of = safety or (lambda card: None)
         self._default = default or next(iter(self._engines))
         if self._default not in self._engines:
             raise SettingsError(f'There is no engine "{default}": choose one of {", ".join(self._engines)}.')
@@ -76,6 +87,7 @@ class TryOn:
         self._engines[name].load()
         if name in self._placers:
             self._placers[name].load()
+        self._checker_of(self._engines[name].card)
         if isinstance(self._masker, BuiltInMasker):
             self._masker.load()
 
@@ -84,15 +96,18 @@ class TryOn:
 
         Args:
             on_step: called at the start of each stage and after each step, in this thread; may raise `Cancelled`.
+                Where the engine has a safety checker, previews show the photo: half-made pictures are not checked.
 
         Raises:
             InputError: something in the request its author can mend.
-            WeightsError: the engine's files are missing or damaged.
+            ResultWithheld: the safety checker flagged every picture; an InputError.
+            WeightsError: files of the engine or its safety checker are missing or damaged.
             Cancelled: `on_step` asked for it.
         """
         options = check_options(request, self.cards, default=self._default)
         engine = self._engines[options.card.name]
         track = Progress(on_step, steps=options.steps * len(options.seeds))
+        job_id = uuid.uuid4().hex
 
         with track.stage("open"):
             photo = open_picture(request.person, what="person photo", limits=self._limits)
@@ -119,8 +134,9 @@ class TryOn:
             return Image.fromarray(pasted)
 
         with track.stage("generate", preview=photo):
-            generated = [
-                engine.generate(
+            checker = self._checker_of(options.card)  # before the work: what cannot be checked is not made
+            generated = {
+                seed: engine.generate(
                     view.person,
                     start.garment,
                     view.hole,
@@ -128,30 +144,37 @@ class TryOn:
                     steps=options.steps,
                     guidance=options.guidance,
                     generator=_generator(seed),
-                    on_step=track.steps(finish=paste),
+                    on_step=track.steps(finish=paste if checker is None else lambda unchecked: photo),
                 )
                 for seed in options.seeds
-            ]
+            }
 
         with track.stage("paste", preview=photo):
-            images = [paste(picture) for picture in generated]
+            shown = Sifted(pictures={seed: paste(picture) for seed, picture in generated.items()})
 
-        job_id = uuid.uuid4().hex
+        if checker is not None:
+            with track.stage("check", preview=photo):
+                # The frame and not the photo, of which the checker would see the middle, wherever the person is.
+                shown = sift(checker, shown.pictures, look=view.frame.cut, job_id=job_id)
+
+        seeds, images = tuple(shown.pictures), tuple(shown.pictures.values())
         log.info("job %s: %s, %d steps, %.1f s", job_id, options.card.id, options.steps, sum(track.seconds.values()))
         return TryOnResult(
             image=images[0],
-            images=tuple(images),
+            images=images,
             mask=region.mask,
             person=photo,
             garment=garment,
             part=options.part,
-            seed=options.seeds[0],
+            seed=seeds[0],
+            seeds=seeds,
             steps=options.steps,
             guidance=options.guidance,
             size=options.size,
             engine=options.card.id,
             seconds=track.seconds,
-            notes=region.notes,
+            flags=shown.flags,
+            notes=region.notes + shown.notes,
             job_id=job_id,
         )
 

@@ -7,10 +7,6 @@ part of the same photo costs next to nothing.
 
 from __future__ import annotations
 
-import hashlib
-import threading
-from collections import OrderedDict
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +16,7 @@ from model.coverage import PARTS, TELL, aim, draw
 from model.errors import PartNotVisible
 from model.figure import measure
 from model.labels import Body
+from model.memory import PhotoMemory
 from model.parsing import Parse, Parser, clean, parse_photo, settle_names
 from model.raster import Box
 from model.regions import split
@@ -58,12 +55,8 @@ class AutoMasker:
     """
 
     def __init__(self, parser: Parser, *, remember: int = 8) -> None:
-        if remember < 0:
-            raise ValueError(f"remember must be 0 or more, not {remember}")
         self._parser = parser
-        self._remember = remember
-        self._seen: OrderedDict[bytes, Future[Parse]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._memory = PhotoMemory(self._parse, remember=remember)
 
     def __call__(self, image: Image.Image, part: str, *, loose: bool = False) -> Mask:
         """Find the person in a photo and mask one part of what they wear.
@@ -96,36 +89,11 @@ class AutoMasker:
         Raises:
             NoPersonFound: nobody in the photo.
         """
-        photo = image.convert("RGB")
-        if not self._remember:
-            return self._parse(photo)
-        key = hashlib.blake2b(repr(photo.size).encode() + photo.tobytes(), digest_size=16).digest()
-        with self._lock:
-            future = self._seen.get(key)
-            mine = future is None
-            if future is None:
-                future = self._seen[key] = Future()
-            self._seen.move_to_end(key)
-            while len(self._seen) > self._remember:
-                self._seen.popitem(last=False)
-        if mine:
-            self._fulfil(future, key, photo)
-        return future.result()
+        return self._memory(image)
 
     def forget(self) -> None:
         """Drop everything remembered."""
-        with self._lock:
-            self._seen.clear()
-
-    def _fulfil(self, future: Future[Parse], key: bytes, photo: Image.Image) -> None:
-        """Parse for everyone who waits; a failure reaches them too, but is not remembered."""
-        try:
-            future.set_result(self._parse(photo))
-        except BaseException as error:
-            with self._lock:
-                if self._seen.get(key) is future:
-                    del self._seen[key]
-            future.set_exception(error)
+        self._memory.forget()
 
     def _parse(self, photo: Image.Image) -> Parse:
         parse = parse_photo(self._parser, photo)

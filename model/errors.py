@@ -23,3 +23,7 @@ class PartNotVisible(MaskError):
     def __init__(self, part: str, message: str | None = None) -> None:
         self.part = part
         super().__init__(message or f"The photo does not show the part to dress ({part}). Use one that shows it.")
+
+
+class CheckpointError(ValueError):
+    """A file of weights is absent, damaged, or another network's. No `MaskError`: no other photo would help."""

@@ -35,6 +35,7 @@ def run(code: str) -> str:
         ("catvton.web", "torch gradio diffusers transformers"),
         ("app", "torch gradio diffusers transformers"),
         ("model", "torch gradio diffusers transformers"),
+        ("densepose", "torch gradio diffusers transformers"),
     ],
 )
 def test_light_modules_stay_light(module, absent):

@@ -22,7 +22,7 @@ FILLED = {
     "show.{show}": SHOWS,
     "missing.{slot}": ["person", "garment", "result"],
 }
-STAGES = {f"run.{stage}" for stage in ("waiting", "open", "mask", "place", "generate", "paste")}
+STAGES = {f"run.{stage}" for stage in ("waiting", "open", "mask", "place", "generate", "paste", "check")}
 
 
 def asked_for():
