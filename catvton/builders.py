@@ -62,6 +62,8 @@ def _assembled(card: ModelCard, dtype: torch.dtype, **layout: object) -> CatVTON
         paths["base"], paths["attention"], vae=paths["vae"], dtype=dtype, base_variant=card.variants["base"],
         local_files_only=True,
     )  # fmt: skip
+    # InstructPix2Pix names another sampler, whose configuration need not say what DDIM would do by default: clip.
+    parts["scheduler"] = type(parts["scheduler"]).from_config(parts["scheduler"].config, clip_sample=False)
     return CatVTONPipeline(**parts, **_size(card), **layout)
 
 

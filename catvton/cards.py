@@ -17,6 +17,7 @@ from catvton.hub.lock import Install, Lock, Pin
 from catvton.hub.sources import PRECISIONS, Source, read_source
 from catvton.hub.store import Store
 from catvton.hub.verify import faults, in_words
+from catvton.result import LAYERS, PARTS
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,20 @@ class ModelCard:
     def size(self) -> tuple[int, int]:
         """The default (width, height)."""
         return self.sizes[0]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What a request may ask to replace."""
+        return PARTS + LAYERS if self.role("densepose") else PARTS
+
+    @property
+    def mask_free(self) -> bool:
+        """Whether the engine decides itself what changes: it sees the whole person, and needs no mask."""
+        return self.kind == "maskfree"
+
+    def role(self, role: str) -> Source | None:
+        """The source that plays a role, e.g. "safety"; None for an engine without one."""
+        return next((source for source in self.sources if source.role == role), None)
 
     def missing_files(self) -> list[Path]:
         """The needed files that are not there; a weight file may be cut into shards, named by its index.

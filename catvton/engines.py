@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from catvton.cards import ModelCard, read_cards
+from catvton.cards import ModelCard
+from catvton.errors import NotEnoughMemory
+from catvton.memory import GIBIBYTE, PRESETS, Preset, apply, choose_preset, estimate, free_memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +32,7 @@ class StepReport:
 
     Attributes:
         step: steps done, 0 before the first; steps: how many there will be.
-        stage: "mask", "place" or "generate".
+        stage: "mask", "place", "generate", "paste" or "check".
         preview: makes the picture as it stands (PIL RGB); costs a decoding, so call it only to look at it.
     """
 
@@ -59,6 +61,7 @@ class Engine(Protocol):
         guidance: float,
         generator: torch.Generator,
         on_step: Callable[[StepReport], None] | None = None,
+        say: Callable[[str], None] | None = None,
     ) -> Image.Image:
         """Dress the person.
 
@@ -69,6 +72,7 @@ class Engine(Protocol):
             masked_image: RGB of the person's size to start from instead of the person without the masked pixels.
             generator: the only source of chance; the same one in the same state gives the same picture.
             on_step: called after each step; may raise `Cancelled`, which ends the run and comes out here.
+            say: told sentences the user should see.
 
         Returns:
             RGB of the person's size.
@@ -76,13 +80,23 @@ class Engine(Protocol):
 
 
 class PipelineEngine:
-    """A saved `CatVTONPipeline` as an engine, loaded at first use. Runs may overlap; each has its own state."""
+    """A `CatVTONPipeline` as an engine, loaded at first use.
 
-    def __init__(self, card: ModelCard, *, device: str = "auto", dtype: str = "auto") -> None:
+    On the processor runs may overlap, each with its own state; on another device they wait for each other.
+
+    Args:
+        card: what it is, and where its files lie.
+        device, dtype: as in `catvton.devices.choose`.
+        memory: what may be given up for memory, as in `catvton.memory.choose_preset`.
+    """
+
+    def __init__(self, card: ModelCard, *, device: str = "auto", dtype: str = "auto", memory: str = "auto") -> None:
         self.card = card
-        self._device, self._dtype = device, dtype
+        self._device, self._dtype, self._memory = device, dtype, memory
         self._pipe: CatVTONPipeline | None = None
+        self._preset = PRESETS["speed"]
         self._loading = threading.Lock()
+        self._turn: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
 
     @classmethod
     def around(cls, pipe: CatVTONPipeline, card: ModelCard) -> PipelineEngine:
@@ -98,17 +112,39 @@ class PipelineEngine:
             return self._pipe
 
     def _read(self) -> CatVTONPipeline:
-        self.card.require_files()
+        from catvton.builders import build
         from catvton.devices import choose
-        from catvton.pipeline import CatVTONPipeline
 
-        device, dtype = choose(self._device, self._dtype)
+        self.card.require_files()
+        wanted = self.card.precision if self._dtype == "auto" else self._dtype
+        device, dtype = choose(self._device, wanted)
+        self._preset = self._first_preset(device, dtype)
         with _no_loading_bar():
-            pipe = CatVTONPipeline.from_pretrained(
-                self.card.folder, dtype=dtype, use_safetensors=True, local_files_only=True
-            )
+            pipe = build(self.card, dtype=dtype)
         log.info("engine %s loaded", self.card.id)
-        return _silent(pipe).to(device)
+        if device.type != "cpu":
+            self._turn = threading.Lock()
+        return apply(self._preset, _silent(pipe), device)
+
+    def _first_preset(self, device: torch.device, dtype: torch.dtype) -> Preset:
+        """Says what a run will need before anything is loaded."""
+        from catvton.builders import describe
+
+        networks = describe(self.card)
+        if networks is None:
+            return choose_preset(self._memory, {}, None)[0]
+        width, height = self.card.size
+        figures = {
+            name: estimate(networks, preset, size=(width, height), dtype=dtype, guided=True)
+            for name, preset in PRESETS.items()
+        }
+        preset, why = choose_preset(self._memory, figures, free_memory(device))
+        needed = ", ".join(f"{name} {size / GIBIBYTE:.1f} GiB" for name, size in figures.items())
+        log.info(
+            "%s at %dx%d needs about (computed): %s; taking %s (%s)",
+            self.card.id, width, height, needed, preset.name, why,
+        )  # fmt: skip
+        return preset
 
     def generate(
         self,
@@ -121,27 +157,68 @@ class PipelineEngine:
         guidance: float,
         generator: torch.Generator,
         on_step: Callable[[StepReport], None] | None = None,
+        say: Callable[[str], None] | None = None,
     ) -> Image.Image:
+        import torch
+
         pipe = self.load()
+        pictures = (person, garment, None if self.card.mask_free else mask)
+        options = {"masked_image": masked_image, "num_inference_steps": steps, "guidance_scale": guidance}
+        state = generator.get_state()
+        with self._turn:
+            try:
+                return self._run(pipe, *pictures, **options, generator=generator, on_step=on_step)
+            except torch.OutOfMemoryError as error:
+                self._step_down(pipe, error, say)
+            generator.set_state(state)
+            try:
+                return self._run(pipe, *pictures, **options, generator=generator, on_step=on_step)
+            except torch.OutOfMemoryError as error:
+                raise NotEnoughMemory(self.card.id, size=person.size) from error
+
+    def _step_down(self, pipe: CatVTONPipeline, error: Exception, say: Callable[[str], None] | None) -> None:
+        """Give up some speed for memory, from now on. Raises NotEnoughMemory when there is nothing left to give."""
+        import torch
+
+        lower = self._preset.lower()
+        if lower is None:
+            raise NotEnoughMemory(self.card.id, size=self.card.size) from error
+        log.warning("%s ran out of memory with preset %s; trying %s", self.card.id, self._preset.name, lower.name)
+        device = pipe._execution_device
+        self._preset = lower
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        apply(lower, pipe, device)
+        if say is not None:
+            say(f'Memory ran out; the picture was made with the slower memory setting "{lower.name}".')
+
+    def _run(
+        self,
+        pipe: CatVTONPipeline,
+        person: Image.Image,
+        garment: Image.Image,
+        mask: np.ndarray | None,
+        *,
+        on_step: Callable[[StepReport], None] | None,
+        **options: Any,
+    ) -> Image.Image:
+        steps = options["num_inference_steps"]
 
         def report(_: Any, index: int, __: Any, tensors: dict[str, torch.Tensor]) -> None:
             if on_step is not None:
                 denoised = tensors["denoised"]
                 on_step(StepReport(step=index + 1, steps=steps, preview=lambda: pipe.preview(denoised)[0]))
 
-        width, height = person.size
         output = pipe(
             person,
             garment,
             mask,
-            masked_image=masked_image,
-            num_inference_steps=steps,
-            guidance_scale=guidance,
-            width=width,
-            height=height,
-            generator=generator,
+            width=person.width,
+            height=person.height,
+            one_row_at_a_time=self._preset.one_row_at_a_time,
             callback_on_step_end=report,
             callback_on_step_end_tensor_inputs=("denoised",),
+            **options,
         )
         return output.images[0]
 
@@ -164,11 +241,6 @@ def _no_loading_bar() -> Iterator[None]:
     finally:
         if shown:
             diffusers_logging.enable_progress_bar()
-
-
-def registered_engines(*, device: str = "auto", dtype: str = "auto") -> list[Engine]:
-    """An engine for every card of the registry, none of them loaded yet."""
-    return [PipelineEngine(card, device=device, dtype=dtype) for card in read_cards().values()]
 
 
 def by_name(engines: Iterable[Engine]) -> dict[str, Engine]:

@@ -44,5 +44,16 @@ class WeightsError(TryOnError):
     """Weights that are missing, damaged, or of another model; the text names them and what would mend it."""
 
 
+class NotEnoughMemory(InputError):
+    """The engine does not fit the machine's memory, whatever it gives up for it."""
+
+    def __init__(self, engine: str, *, size: tuple[int, int]) -> None:
+        super().__init__(
+            f"There is not enough memory on this machine for {engine} at {size[0]}x{size[1]}: choose a smaller size, "
+            "or another engine.",
+            code="engine.memory",
+        )
+
+
 class Cancelled(TryOnError):
     """The run was stopped on request. Not a fault: nothing is logged as one."""

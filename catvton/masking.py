@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ from catvton.framing import Frame
 if TYPE_CHECKING:
     from PIL import Image
 
+    from catvton.cards import ModelCard
     from model import AutoMasker, Mask, Parse
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ PARSER = RESOURCE / "compact" / "parser"
 GREY = 127
 CLOTHES = (3, 4, 5)  # `model.labels.Label`: upper, lower, dress
 BARE = (0, 2)  # background, skin
+SETS = ("lip", "atr")  # the two label sets SCHP is published for
 REACH = 0.025  # masks reach this share of the person's height past the body, as those the placement was trained on
 CLOTH = 0.25  # likelier than this to show cloth: the background there is not spared
 HEM = 0.006  # and this far around it, as a share of the frame's height
@@ -126,10 +129,68 @@ class BuiltInMasker:
         return self.load().parse(image)
 
 
-def find_region(masker: Masker, photo: Image.Image, part: str) -> Region:
-    """The region of a part, found in the photo (RGB). InputError when there is no person or no such part in view."""
+class Maskers:
+    """Which engine has which masker: the published one where its networks were downloaded with the engine.
+
+    Args:
+        device: as in `catvton.devices.choose`.
+        backend: which DensePose, one of `densepose.backends.BACKENDS`.
+    """
+
+    def __init__(self, *, device: str = "auto", backend: str = "torch") -> None:
+        self._device, self._backend = device, backend
+        self._built_in = BuiltInMasker(device=device)
+        self._published: dict[Path, Masker] = {}
+        self._loading = threading.Lock()
+
+    @property
+    def built_in(self) -> BuiltInMasker:
+        return self._built_in
+
+    def __call__(self, card: ModelCard) -> Masker:
+        """The card's masker, its networks read at first use, once for all engines that share them."""
+        if card.role("densepose") is None:
+            return self._built_in
+        paths = card.paths
+        with self._loading:
+            if paths["densepose"] not in self._published:
+                self._published[paths["densepose"]] = self._read(paths["densepose"], paths["schp"], mend=card.mend)
+            return self._published[paths["densepose"]]
+
+    def _read(self, bodies: Path, parsers: Path, *, mend: str) -> Masker:
+        from catvton.devices import choose
+        from densepose import DensePoseError, load
+        from model import SCHP
+        from model.errors import CheckpointError
+        from model.published import PublishedMasker
+
+        device, _ = choose(self._device, "float32")
+        try:
+            found = load(bodies, backend=self._backend, device=device)
+            by_set = {name: SCHP.from_checkpoint(_only(parsers, name), dataset=name, device=device) for name in SETS}
+        except (DensePoseError, CheckpointError) as error:
+            raise WeightsError(f"The masker's networks cannot be loaded: {error} To mend it: {mend}") from error
+        log.info("DensePose and both SCHP parsers loaded")
+        return PublishedMasker(found, by_set["lip"], by_set["atr"])
+
+
+def _only(folder: Path, name: str) -> Path:
+    """The one checkpoint of a parser, by the end of its published name."""
+    found = sorted(folder.glob(f"*-{name}.pth"))
+    if len(found) != 1:
+        raise WeightsError(f"One file named *-{name}.pth is needed in {folder}, {len(found)} are there.")
+    return found[0]
+
+
+def find_region(masker: Masker, photo: Image.Image, part: str, *, fitted: bool = True) -> Region:
+    """The region of a part, found in the photo (RGB). InputError when there is no person or no such part in view.
+
+    fitted: drawn in to what a garment is laid on; otherwise the mask is the masker's own.
+    """
     with sentences():
         found = masker(photo, part)
+    if not fitted:
+        return _region(found.mask, found.box, found.notes)
     mask = _drawn_in(found)
     return replace(_region(mask, found.box, found.notes), spare=_clear_of_clothes(found) & (mask > 0))
 
@@ -206,6 +267,16 @@ def drawn_region(masker: Masker, photo: Image.Image, mask: np.ndarray) -> Region
         note = "No person was recognised outside the drawn mask; the picture was framed by the mask alone."
         return _region(mask, _grown(_bounds(mask), photo.size), (note,))
     return _region(mask, parse.box)
+
+
+def whole_region(masker: Masker, photo: Image.Image, *, size: tuple[int, int]) -> Region:
+    """All that a window of the proportions of `size` (W, H) around the person shows: for engines without a mask."""
+    with sentences():
+        parse = masker.parse(photo)
+    left, top, right, bottom = Frame.around(parse.box, photo_size=photo.size, size=size).inside(photo.size)
+    mask = np.zeros((photo.height, photo.width), np.uint8)
+    mask[top:bottom, left:right] = 255
+    return Region(mask=mask, box=parse.box, notes=tuple(parse.notes))
 
 
 def hide(photo: Image.Image, mask: np.ndarray) -> Image.Image:

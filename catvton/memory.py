@@ -170,7 +170,3 @@ def apply(preset: Preset, pipe: CatVTONPipeline, device: torch.device) -> CatVTO
     pipe.enable_model_cpu_offload(device=device)
     return pipe
 
-
-def lines(estimates: dict[str, int]) -> str:
-    """The estimates in words."""
-    return ", ".join(f"{name} {size / GIBIBYTE:.1f} GiB" for name, size in estimates.items())

@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from catvton.errors import InputError
-from catvton.result import MAX_SEED, PARTS, SHOWS, TryOnRequest
+from catvton.result import MAX_SEED, SHOWS, TryOnRequest
 
 if TYPE_CHECKING:
     from catvton.cards import ModelCard, Range
@@ -46,7 +46,7 @@ def check_options(request: TryOnRequest, cards: Mapping[str, ModelCard], *, defa
     count = whole("variations", request.variations, minimum=1, maximum=MAX_VARIATIONS)
     return Options(
         card=card,
-        part=one_of("part", request.part, PARTS),
+        part=one_of("part", request.part, card.parts),
         show=one_of("show", request.show, SHOWS),
         size=_size(request.size, card),
         steps=_steps(request.steps, card.steps),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 PARTS = ("upper", "lower", "overall")
+LAYERS = ("inner", "outer")  # what is worn under a coat, and the coat: for engines whose parsers tell them apart
 SHOWS = ("result only", "input & result", "input & mask & result")
 MAX_SEED = 2**31 - 1
 
@@ -24,7 +25,7 @@ class TryOnRequest:
     Attributes:
         person: photo of the person.
         garment: photo of the clothes.
-        part: what the garment replaces: "upper", "lower" or "overall".
+        part: what the garment replaces: "upper", "lower" or "overall"; for some engines also "inner" or "outer".
         mask: pixels that may change (white), of the photo's size or aspect; None lets the app find them.
         steps: denoising steps; None is the engine's default.
         guidance: classifier-free guidance, 0 to 7.5; None is the engine's default.

@@ -58,9 +58,10 @@ class Settings(BaseSettings):
     )
 
     engine: Annotated[str, StringConstraints(min_length=1)] = _setting(
-        "compact",
-        "The engine that generates when a request names none.",
-        accepted="the name of an engine from resource/models.toml",
+        "auto",
+        "The engine that generates when a request names none: auto is catvton where its weights are complete and there "
+        "is a CUDA card, else compact.",
+        accepted="auto, or the name of an engine from resource/models.toml",
     )
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")] = _setting(
         "auto",
@@ -71,6 +72,18 @@ class Settings(BaseSettings):
         "auto",
         "In which precision: auto is float32 on CPU and MPS, bfloat16 or float16 on CUDA, by the card's age.",
         accepted="auto, float32, float16 or bfloat16",
+    )
+    memory: Literal["auto", "speed", "balanced", "low"] = _setting(
+        "auto",
+        "What a large engine may give up for memory: speed is quickest, balanced computes what it can one after the "
+        "other, low also moves networks off the card when they rest; auto takes the first that fits.",
+        accepted="auto, speed, balanced or low",
+    )
+    densepose_backend: Literal["torch", "detectron2"] = _setting(
+        "torch",
+        "Which DensePose finds bodies for the official engines: the app's own, or the real Detectron2 where it is "
+        "installed (requirements-detectron2.txt).",
+        accepted="torch or detectron2",
     )
     safety_adjustment: float = _setting(
         0.0,

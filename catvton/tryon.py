@@ -10,12 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from catvton.engines import Engine, StepReport, by_name, registered_engines
+from catvton.engines import Engine, StepReport, by_name
 from catvton.errors import SettingsError
 from catvton.framing import paste_back
 from catvton.images import Limits, open_mask, open_picture
-from catvton.masking import BuiltInMasker, Masker, View, bare, drawn_region, find_region, sentences
-from catvton.options import check_options, one_of
+from catvton.masking import (
+    BuiltInMasker,
+    Masker,
+    Region,
+    View,
+    bare,
+    drawn_region,
+    find_region,
+    sentences,
+    whole_region,
+)
+from catvton.options import Options, check_options, one_of
 from catvton.progress import Listener, Progress, as_stream
 from catvton.result import PARTS, TryOnRequest, TryOnResult
 from catvton.safety.sieve import Sifted, sift
@@ -38,6 +48,7 @@ class TryOn:
     Args:
         engines: the engines on offer, the default first.
         masker: finds what may change in a photo.
+        maskers: an engine's own masker, asked for at each run; None: `masker` for all.
         safety: the safety checker of an engine, asked for at each run: it returns the same one every time, or None
             for an engine that needs none. None: no engine needs one.
         default: name of the engine used when a request names none; None is the first.
@@ -49,6 +60,7 @@ class TryOn:
         engines: Iterable[Engine],
         masker: Masker,
         *,
+        maskers: Callable[[ModelCard], Masker] | None = None,
         safety: Callable[[ModelCard], Checker | None] | None = None,
         default: str | None = None,
         limits: Limits | None = None,
@@ -56,6 +68,7 @@ class TryOn:
         self._engines = by_name(engines)
         self._placers = {name: Placer(engine.card) for name, engine in self._engines.items() if engine.card.placement}
         self._masker = masker
+        self._masker_of = maskers or (lambda card: masker)
         self._checker_of = safety or (lambda card: None)
         self._default = default or next(iter(self._engines))
         if self._default not in self._engines:
@@ -64,16 +77,11 @@ class TryOn:
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None) -> TryOn:
-        """A try-on with the registered engines and the built-in masker, as the settings say."""
+        """A try-on with the engines on offer, each with its own masker and safety checker, as the settings say."""
         from catvton.settings import Settings
+        from catvton.startup import parts
 
-        settings = settings or Settings()
-        return cls(
-            registered_engines(device=settings.device, dtype=settings.dtype),
-            BuiltInMasker(device=settings.device),
-            default=settings.engine,
-            limits=settings.limits,
-        )
+        return cls(**parts(settings or Settings()))
 
     @property
     def cards(self) -> dict[str, ModelCard]:
@@ -87,9 +95,11 @@ class TryOn:
         self._engines[name].load()
         if name in self._placers:
             self._placers[name].load()
-        self._checker_of(self._engines[name].card)
-        if isinstance(self._masker, BuiltInMasker):
-            self._masker.load()
+        card = self._engines[name].card
+        self._checker_of(card)
+        for masker in (self._masker, self._masker_of(card)):
+            if isinstance(masker, BuiltInMasker):
+                masker.load()
 
     def run(self, request: TryOnRequest, on_step: Listener | None = None) -> TryOnResult:
         """Make the picture.
@@ -105,7 +115,7 @@ class TryOn:
             Cancelled: `on_step` asked for it.
         """
         options = check_options(request, self.cards, default=self._default)
-        engine = self._engines[options.card.name]
+        card, engine = options.card, self._engines[options.card.name]
         track = Progress(on_step, steps=options.steps * len(options.seeds))
         job_id = uuid.uuid4().hex
 
@@ -115,18 +125,15 @@ class TryOn:
             drawn = None if request.mask is None else open_mask(request.mask, size=photo.size, limits=self._limits)
 
         with track.stage("mask", preview=photo):
-            if drawn is None:
-                region = find_region(self._masker, photo, options.part)
-            else:
-                region = drawn_region(self._masker, photo, drawn)
-            base = bare(photo, region.mask)
+            region = self._region(photo, drawn, options)
+            base = photo if card.mask_free else bare(photo, region.mask)
             view = View.of(base, region, size=options.size)
 
         with track.stage("place", preview=photo):
-            placer = self._placers.get(options.card.name)
+            placer = self._placers.get(card.name)
             start = placer(garment, view) if placer else Start(garment=garment)
             region, view, start = start.narrow(photo, region, view)
-            base = bare(photo, region.mask)
+            base = photo if card.mask_free else bare(photo, region.mask)
 
         def paste(generated: Image.Image) -> Image.Image:
             refined = np.asarray(start.refine(generated, view.frame))
@@ -134,7 +141,7 @@ class TryOn:
             return Image.fromarray(pasted)
 
         with track.stage("generate", preview=photo):
-            checker = self._checker_of(options.card)  # before the work: what cannot be checked is not made
+            checker, said = self._checker_of(card), []  # before the work: what cannot be checked is not made
             generated = {
                 seed: engine.generate(
                     view.person,
@@ -145,6 +152,7 @@ class TryOn:
                     guidance=options.guidance,
                     generator=_generator(seed),
                     on_step=track.steps(finish=paste if checker is None else lambda unchecked: photo),
+                    say=said.append,
                 )
                 for seed in options.seeds
             }
@@ -158,7 +166,7 @@ class TryOn:
                 shown = sift(checker, shown.pictures, look=view.frame.cut, job_id=job_id)
 
         seeds, images = tuple(shown.pictures), tuple(shown.pictures.values())
-        log.info("job %s: %s, %d steps, %.1f s", job_id, options.card.id, options.steps, sum(track.seconds.values()))
+        log.info("job %s: %s, %d steps, %.1f s", job_id, card.id, options.steps, sum(track.seconds.values()))
         return TryOnResult(
             image=images[0],
             images=images,
@@ -171,10 +179,10 @@ class TryOn:
             steps=options.steps,
             guidance=options.guidance,
             size=options.size,
-            engine=options.card.id,
+            engine=card.id,
             seconds=track.seconds,
             flags=shown.flags,
-            notes=region.notes + shown.notes,
+            notes=(*region.notes, *said, *shown.notes),
             job_id=job_id,
         )
 
@@ -185,16 +193,29 @@ class TryOn:
         """
         return as_stream(lambda listener: self.run(request, listener))
 
-    def mask(self, person: Any, part: str = PARTS[0]) -> Mask:
+    def mask(self, person: Any, part: str = PARTS[0], *, engine: str | None = None) -> Mask:
         """Only the automatic mask of a person photo: .mask (uint8 HxW {0, 255}), .notes and the label maps.
+
+        Args:
+            engine: whose masker; None is the default engine's.
 
         Raises:
             InputError: the photo cannot be used, the part is unknown, or the photo does not show it.
         """
-        one_of("part", part, PARTS)
+        cards = self.cards
+        card = cards[one_of("engine", self._default if engine is None else engine, tuple(cards))]
+        one_of("part", part, card.parts)
         photo = open_picture(person, what="person photo", limits=self._limits)
         with sentences():
-            return self._masker(photo, part)
+            return self._masker_of(card)(photo, part)
+
+    def _region(self, photo: Image.Image, drawn: np.ndarray | None, options: Options) -> Region:
+        """What may change: what was drawn; else what the engine's masker finds, or all a mask-free engine sees."""
+        if drawn is not None:
+            return drawn_region(self._masker, photo, drawn)
+        if options.card.mask_free:
+            return whole_region(self._masker, photo, size=options.size)
+        return find_region(self._masker_of(options.card), photo, options.part, fitted=options.card.placement)
 
 
 def _generator(seed: int) -> Any:

@@ -14,9 +14,15 @@ from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionS
 from safetensors.torch import load_file
 from transformers.utils import logging as transformers_logging
 
+from catvton.cards import ModelCard, read_cards
 from catvton.errors import WeightsError
-from catvton.safety.folders import StableDiffusionCheckers
+from catvton.hub.lock import Install, Pin
+from catvton.hub.sources import Source
+from catvton.hub.store import Store
+from catvton.safety.folders import StableDiffusionCheckers, registered_folder
 from catvton.safety.stable_diffusion import Concepts, StableDiffusionChecker
+from catvton.settings import Settings
+from catvton.tryon import TryOn
 from tests import tiny, tiny_checker
 
 PICTURES = tiny_checker.pictures(24)
@@ -296,7 +302,7 @@ def test_a_pickle_may_hold_nothing_but_tensors(folder, capfd, zipped):
     (folder / "model.safetensors").unlink()
     torch.save(hostile, folder / "pytorch_model.bin", _use_new_zipfile_serialization=zipped)
     assert str(folder) in refusal(folder)
-    for data in (b"", b"<html>", pickle.dumps(Malicious())):
+    for data in (b"", b"<html>", pickle.dumps(Malicious(), protocol=2)):
         (folder / "pytorch_model.bin").write_bytes(data)
         assert str(folder) in refusal(folder)
     assert "it ran" not in capfd.readouterr().out
@@ -397,3 +403,40 @@ def test_an_incomplete_checker_is_an_error_each_time_and_not_remembered(folder):
             checkers(tiny.CARD)
     tiny_checker.save(folder, whole)
     assert len(checkers(tiny.CARD).check(PICTURES[:1])) == 1
+
+
+def downloaded(folder: Path, *roles: str) -> ModelCard:
+    """A card whose one source is a safety checker, with what the lock says was downloaded."""
+    source = Source(name="checker", title="", role="safety", repo="owner/base", licence="", commercial=True, files=())
+    pins = tuple(Pin(role=role, repo="owner/base", commit="c0ffee", files=()) for role in roles)
+    return replace(tiny.CARD, folder=folder, sources=(source,), install=Install(version="0", pins=pins))
+
+
+def test_an_engine_of_the_registry_finds_its_checker_in_the_store(tmp_path):
+    card = downloaded(tmp_path, "safety")
+    root = Store(tmp_path).folder("owner/base", "c0ffee")
+    assert registered_folder(card) == root / "safety_checker"
+    tiny_checker.write(root)
+    assert len(StableDiffusionCheckers(device="cpu")(card).check(PICTURES[:2])) == 2
+    with pytest.raises(WeightsError, match="lacks its safety checker"):
+        StableDiffusionCheckers(device="cpu")(downloaded(tmp_path))
+
+
+def test_every_published_engine_has_a_checker_and_the_built_in_one_has_none(tmp_path):
+    cards = read_cards(models_dir=tmp_path)
+    published = {name for name, card in cards.items() if card.kind != "saved"}
+    assert published and published < set(cards)
+    checkers = StableDiffusionCheckers(device="cpu")
+    for name, card in cards.items():
+        if name in published:
+            with pytest.raises(WeightsError):  # nothing is downloaded yet
+                checkers(card)
+        else:
+            assert checkers(card) is None
+
+
+def test_the_setting_reaches_the_checker(monkeypatch):
+    made = []
+    monkeypatch.setattr("catvton.tryon.StableDiffusionCheckers", lambda **options: made.append(options))
+    TryOn.from_settings(Settings(safety_adjustment=0.25, device="cpu"))
+    assert made == [{"adjustment": 0.25, "device": "cpu"}]

@@ -31,7 +31,7 @@ def refusal(**values):
 
 def test_defaults():
     found = Settings()
-    assert (found.engine, found.device, found.dtype) == ("compact", "auto", "auto")
+    assert (found.engine, found.device, found.dtype) == ("auto", "auto", "auto")
     assert (found.host, found.port, found.temp_dir, found.examples) == ("127.0.0.1", 7860, None, True)
 
 

@@ -20,10 +20,12 @@ class Offer:
     Attributes:
         cards: {name: card} of the engines that are complete and allowed, in the registry's order.
         refused: {name: a sentence that says why not, and what would change it} of the others.
+        forbidden: the names of those whose licence is the reason.
     """
 
     cards: dict[str, ModelCard]
     refused: dict[str, str]
+    forbidden: frozenset[str] = frozenset()
 
 
 def offer(settings: Settings, *, path: Path = MODELS) -> Offer:
@@ -33,7 +35,11 @@ def offer(settings: Settings, *, path: Path = MODELS) -> Offer:
     """
     found = read_cards(path, overlay=settings.registry, models_dir=settings.models_dir)
     refused = {name: why for name, card in found.items() if (why := _refusal(card, settings.commercial_only))}
-    return Offer(cards={name: card for name, card in found.items() if name not in refused}, refused=refused)
+    return Offer(
+        cards={name: card for name, card in found.items() if name not in refused},
+        refused=refused,
+        forbidden=frozenset(name for name, card in found.items() if settings.commercial_only and not card.commercial),
+    )
 
 
 def installed_cards(settings: Settings, *, path: Path = MODELS) -> dict[str, ModelCard]:
