@@ -194,3 +194,57 @@ def test_names_that_do_not_exist():
         devices.choose("tpu")
     with pytest.raises(SettingsError, match="float32, float16, bfloat16"):
         devices.choose("cpu", "int8")
+
+
+# ---- memory ----------------------------------------------------------------------------------------------------------
+
+
+def starved(engine, *, times):
+    """The engine's network runs out of memory so many times; notes which preset was tried."""
+    pipe, tried = engine.load(), []
+    forward = pipe.unet.forward
+
+    def fail(*args, **options):
+        tried.append(engine._preset.name)
+        if len(tried) <= times:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return forward(*args, **options)
+
+    pipe.unet.forward = fail
+    return tried
+
+
+def run(engine, said):
+    return engine.generate(
+        tiny.person((48, 64)), tiny.garment(), tiny.mask((48, 64)), steps=2, guidance=2.5,
+        generator=torch.Generator().manual_seed(5), say=said.append,
+    )  # fmt: skip
+
+
+def test_a_run_that_does_not_fit_is_tried_once_with_less_and_gives_the_same_picture():
+    said, engine = [], tiny.tiny_engine()
+    expected = np.asarray(run(tiny.tiny_engine(), said))
+    assert said == []
+    tried = starved(engine, times=1)
+    found = np.asarray(run(engine, said))
+    assert np.abs(found.astype(int) - expected).max() <= 1
+    assert set(tried[1:]) == {"balanced"} and len(said) == 1 and '"balanced"' in said[0]
+    run(engine, said)
+    assert tried[-1] == "balanced" and len(said) == 1  # it stays there, and is said once
+
+
+def test_a_run_that_never_fits_ends_with_a_sentence():
+    from catvton.errors import InputError
+
+    engine, said = tiny.tiny_engine(), []
+    tried = starved(engine, times=99)
+    with pytest.raises(InputError, match="not enough memory on this machine for tiny@0 at 48x64") as caught:
+        run(engine, said)
+    assert caught.value.code == "engine.memory"
+    assert tried == ["speed", "balanced"]
+    with pytest.raises(InputError):
+        run(engine, said)
+    assert tried == ["speed", "balanced", "balanced", "low"]
+    with pytest.raises(InputError):
+        run(engine, said)
+    assert tried[4:] == ["low"]

@@ -27,7 +27,7 @@ STAGES = {f"run.{stage}" for stage in ("waiting", "open", "mask", "place", "gene
 
 def asked_for():
     names = set(re.findall(r'(?:texts|words)[\[(][\'"]([a-z]+\.[a-z_0-9]+)[\'"]', SOURCES)) | STAGES
-    names |= {"mask.hint", "mask.empty"}
+    names |= {"mask.hint", "mask.empty", "run.licence_free", "run.licence_private"}
     for pattern, values in FILLED.items():
         names |= {re.sub(r"\{\w+\}", str(value), pattern) for value in values}
     return names
@@ -49,6 +49,8 @@ def test_every_placeholder_pattern_is_really_in_the_code():
 
 @pytest.mark.parametrize(("name", "blanks"), [("run.generate", {"step", "steps"}), ("run.done", {"seconds"}),
                                               ("run.seed", {"seed"}), ("run.failed", {"number"}),
+                                              ("run.licence_free", {"engine", "licence"}),
+                                              ("run.licence_private", {"engine", "licence"}),
                                               ("api.no_file", {"what"}), ("api.missing", {"what"})])
 def test_blanks_are_those_the_code_fills_in(texts, name, blanks):
     assert {field for _, field, _, _ in Formatter().parse(texts[name]) if field} == blanks

@@ -27,10 +27,10 @@ from catvton.web.examples import EXAMPLES
 from catvton.web.server import Server, start
 
 
-def card(name: str, *, steps: Range) -> ModelCard:
+def card(name: str, *, steps: Range, commercial: bool = True) -> ModelCard:
     return ModelCard(
         name=name, revision="1", title=f"{name.capitalize()} engine", description="", licence="Apache-2.0",
-        commercial=True, folder=RESOURCE, files=(), mend="", sizes=((288, 384),), steps=steps,
+        commercial=commercial, folder=RESOURCE, files=(), mend="", sizes=((288, 384),), steps=steps,
         guidance=Range(default=2.5, minimum=0, maximum=7.5), placement=False,
     )
 
@@ -57,7 +57,7 @@ class FakeTryOn:
     @property
     def cards(self) -> dict[str, ModelCard]:
         cards = (card("plain", steps=Range(default=4, minimum=1, maximum=50)),
-                 card("careful", steps=Range(default=20, minimum=10, maximum=100)))
+                 card("careful", steps=Range(default=20, minimum=10, maximum=100), commercial=False))
         return {each.name: each for each in cards}
 
     def load(self, engine: str | None = None) -> None:

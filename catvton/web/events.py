@@ -48,8 +48,8 @@ def connect(
     widgets.painting.expand(_on_painting(studio, widgets), None, [widgets.painter, widgets.painter_hint], **LIGHT)
     # Not `change` or `input`: gradio reports those when the list is merely shown or tabbed past, and the steps a
     # visitor has just chosen would go back to the default.
-    widgets.engine.select(lambda name: _ranges(studio, widgets, name), widgets.engine,
-                          [widgets.steps, widgets.guidance], **LIGHT)
+    widgets.engine.select(lambda name: _of_engine(studio, name), widgets.engine,
+                          [widgets.steps, widgets.guidance, widgets.licence], **LIGHT)
     blocks.unload(_on_leave(studio))
 
 
@@ -226,8 +226,9 @@ def _session(request: gr.Request) -> str:
     return request.session_hash or secrets.token_hex()
 
 
-def _ranges(studio: Studio, widgets: Widgets, engine: str) -> list[Any]:
-    """The sliders' ranges and defaults for an engine."""
+def _of_engine(studio: Studio, engine: str) -> list[Any]:
+    """The sliders' ranges and defaults for an engine, and its licence."""
     card = studio.tryon.cards[engine]
-    return [gr.update(minimum=allowed.minimum, maximum=allowed.maximum, value=allowed.default)
-            for allowed in (card.steps, card.guidance)]
+    ranges = [gr.update(minimum=allowed.minimum, maximum=allowed.maximum, value=allowed.default)
+              for allowed in (card.steps, card.guidance)]
+    return [*ranges, fragments.licence(studio.texts, card)]

@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from catvton.cards import ModelCard
     from catvton.engines import StepReport
     from catvton.web.texts import Texts
 
@@ -33,6 +34,12 @@ def empty_result(texts: Texts) -> str:
         f'<div class="studio-empty">{_HANGER}<strong>{escape(texts["run.empty_title"])}</strong>'
         f"<span>{escape(texts['run.empty'])}</span></div>"
     )
+
+
+def licence(texts: Texts, card: ModelCard) -> str:
+    """What the engine's licence allows to do with its pictures."""
+    name = "run.licence_free" if card.commercial else "run.licence_private"
+    return paragraph(texts(name, engine=card.title, licence=card.licence))
 
 
 def alert(sentence: str) -> str:

@@ -16,6 +16,7 @@ from catvton.web.events import connect
 from catvton.web.examples import Example
 
 if TYPE_CHECKING:
+    from catvton.cards import ModelCard
     from catvton.web.studio import Studio
     from catvton.web.texts import Texts
 
@@ -55,6 +56,7 @@ class Widgets:
     result: gr.Image
     download: gr.Button
     download_file: gr.DownloadButton
+    licence: gr.HTML  # of the engine chosen
 
 
 def build(studio: Studio, examples: Mapping[str, Sequence[Example]]) -> gr.Blocks:
@@ -66,7 +68,7 @@ def build(studio: Studio, examples: Mapping[str, Sequence[Example]]) -> gr.Block
             with gr.Column(scale=6, min_width=320, elem_classes="studio-left"):
                 left = _left(studio, examples)
             with gr.Column(scale=5, min_width=320, elem_classes="studio-right"):
-                right = _right(texts)
+                right = _right(texts, next(iter(studio.tryon.cards.values())))
         gr.HTML(fragments.paragraph(texts["page.privacy"], kind="privacy"))
         connect(blocks, studio, Widgets(**left, **right), examples)
         add_endpoints(studio)
@@ -153,7 +155,7 @@ def _advanced(studio: Studio) -> dict[str, object]:
     return {"steps": steps, "guidance": guidance, "seed": seed, "show": show, "engine": engine}
 
 
-def _right(texts: Texts) -> dict[str, object]:
+def _right(texts: Texts, card: ModelCard) -> dict[str, object]:
     with gr.Column(elem_classes="studio-card studio-sticky"):
         with gr.Row(elem_classes="studio-actions"):
             go = gr.Button(texts["run.go"], variant="primary", size="lg", elem_id="go", scale=3, min_width=120)
@@ -165,5 +167,6 @@ def _right(texts: Texts) -> dict[str, object]:
                           label=texts["run.title"], alt_text=texts["run.alt"], buttons=["fullscreen"], elem_id="result")
         download = gr.Button(texts["run.download"], visible=False, elem_id="download")
         download_file = gr.DownloadButton(visible="hidden", elem_id="download-file")
+        licence = gr.HTML(fragments.licence(texts, card), elem_id="licence")
     return {"go": go, "stop": stop, "stopped": gr.State(False), "status": status, "empty": empty, "result": result,
-            "download": download, "download_file": download_file}
+            "download": download, "download_file": download_file, "licence": licence}

@@ -154,11 +154,13 @@ def choose_again(page):
 
 def test_an_engines_own_ranges_come_with_it(open_page, tryon):
     page = open_page()
+    assert "for any purpose" in page.inner_text("#licence")
     page.click("#advanced > button")
     page.click("#engine input")
     page.click("[role=option]:has-text('Careful engine')")
     page.wait_for_function("() => document.querySelector('#steps input[type=number]').value === '20'")
     assert page.get_attribute("#steps input[type=range]", "max") == "100"
+    assert "Not for commercial use" in page.inner_text("#licence")
 
 
 def test_examples_fill_the_form_on_a_phone_and_leaving_forgets_them(open_page, server, tryon):
