@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from catvton.cards import ModelCard
     from model import AutoMasker, Mask, Parse
+    from model.published import PublishedMasker
 
 log = logging.getLogger(__name__)
 
@@ -154,10 +155,11 @@ class Maskers:
         paths = card.paths
         with self._loading:
             if paths["densepose"] not in self._published:
-                self._published[paths["densepose"]] = self._read(paths["densepose"], paths["schp"], mend=card.mend)
+                self._published[paths["densepose"]] = self.read(paths["densepose"], paths["schp"], mend=card.mend)
             return self._published[paths["densepose"]]
 
-    def _read(self, bodies: Path, parsers: Path, *, mend: str) -> Masker:
+    def read(self, bodies: Path, parsers: Path, *, mend: str) -> PublishedMasker:
+        """A masker of the networks in two folders. Raises WeightsError, which ends with the command `mend`."""
         from catvton.devices import choose
         from densepose import DensePoseError, load
         from model import SCHP

@@ -236,7 +236,7 @@ def test_damaged_parser_weights_are_named_with_what_mends_them(cards, tmp_path):
     (tmp_path / "exp-schp-201908261155-lip.pth").write_bytes(b"no weights")
     maskers = Maskers(device="cpu")
     with pytest.raises(WeightsError, match="To mend it: python -m catvton models download catvton@mix"):
-        maskers._read(cards["catvton"].paths["densepose"], tmp_path, mend=cards["catvton"].mend)
+        maskers.read(cards["catvton"].paths["densepose"], tmp_path, mend=cards["catvton"].mend)
 
 
 # ---- every step, against a plain computation -------------------------------------------------------------------------
@@ -342,3 +342,24 @@ def test_every_step_of_the_deco_engine(cards, photo):
         latents = plain_step(latents.double(), guided(output), timestep, noise.double()).float()
         near(after, latents)
     near(run.final, latents.chunk(2, 2)[0])
+
+
+def test_the_masks_of_several_networks_are_compared_by_one_command(
+    world, cards, photo, tmp_path, monkeypatch, capsys
+):
+    from tests.small_sets import DRESS, SHIRT, write_ccp
+
+    data = write_ccp(tmp_path / "data", labelled=(11,), bare=())
+    photo.save(data / "ccp" / "photos" / "0011.jpg", quality=95)  # the seeded networks see a whole person in it
+    with Image.open(data / "ccp" / "labels" / "0011.png") as drawn:
+        labels = np.asarray(drawn.resize(photo.size, Image.Resampling.NEAREST))
+    Image.fromarray(np.where(labels == SHIRT, np.uint8(DRESS), labels)).save(data / "ccp" / "labels" / "0011.png")
+    for name, value in world.items():
+        monkeypatch.setenv(f"CATVTON_{name.upper()}", str(value))
+    monkeypatch.chdir(tmp_path)
+    other = f"again={cards['catvton'].paths['densepose']}"
+    assert cli.main(["evaluate", "masks", "--data", str(data), "--densepose", other]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    first, second = ([line.split("|")[2:7] for line in lines if line.startswith(f"| {name} ")]
+                     for name in ("R_50_FPN_s1x", "again"))  # fmt: skip
+    assert first and first == second

@@ -13,7 +13,9 @@ from catvton.evaluation import SECTIONS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", nargs="?", default="compact", help="which engine (default: compact)")
+    parser.add_argument(
+        "model", nargs="?", default="compact", help="which engine (default: compact), or masks: the official masker"
+    )
     parser.add_argument("--data", required=True, type=Path, metavar="ROOT", help="folder with ccp/ and clothing/")
     parser.add_argument("--weights", type=Path, metavar="FOLDER", help="a trained model's folder instead of its own")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="these sections (default: all)")
@@ -28,11 +30,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--stages", action="store_true", help="also with one stage replaced by the truth")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write sheets to look at here, and figures.json")
+    parser.add_argument(
+        "--densepose", action="append", default=[], metavar="NAME=FOLDER", help="masks: compare with this network too"
+    )
+    parser.add_argument("--write", type=Path, metavar="FILE", help="masks: write the table here, as Markdown")
     parser.add_argument("--json", action="store_true", help="one JSON object on the output, for programs")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print. Exit code 0 whether or not the figures are reached: the table says which are."""
+    if args.model == "masks":
+        return _masks(args)
     options = _options(args)
     from catvton.evaluation.report import table
     from catvton.evaluation.subject import subject
@@ -46,6 +54,37 @@ def run(args: argparse.Namespace) -> int:
         (options.out / "figures.json").write_text(text + "\n", encoding="utf-8")
     print(text if args.json else table(found.rows))
     return 0
+
+
+def _masks(args: argparse.Namespace) -> int:
+    """The official masker's figures; where its weights are missing, a page that says so, and exit code 0."""
+    from catvton.cards import read_cards
+    from catvton.ccp import CCP
+    from catvton.evaluation.masks import maskers, report, score_masks, without_weights
+    from catvton.evaluation.protocol import cases
+    from catvton.evaluation.suite import spread
+    from catvton.settings import Settings
+
+    settings = Settings()
+    card = read_cards(overlay=settings.registry, models_dir=settings.models_dir)["catvton"]
+    ccp = CCP(args.data)
+    if card.missing_files():
+        text = without_weights(card)
+    else:
+        chosen = spread(cases(ccp), args.limit)
+        watched = _bar(chosen, "masks", len(chosen))
+        text = report(*score_masks(ccp, watched, maskers(card, dict(map(_named, args.densepose)))))
+    if args.write is not None:
+        args.write.write_text(text, encoding="utf-8")
+    print(text)
+    return 0
+
+
+def _named(text: str) -> tuple[str, Path]:
+    name, equals, folder = text.partition("=")
+    if not (name and equals and Path(folder).is_dir()):
+        raise InputError(f'--densepose "{text}" is not possible: NAME=FOLDER is needed.', code="option.densepose")
+    return name, Path(folder)
 
 
 def _options(args: argparse.Namespace) -> Any:

@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from catvton.attention import MAX_SCORES, BoundedAttention
+from catvton.memory import PRESETS, Networks, estimate
 from catvton.official import load_official
 from catvton.pipeline import CatVTONPipeline
 from tests.conformance.conftest import Official, read_json, write_model
@@ -168,12 +169,17 @@ def test_a_guided_step_at_384x512_stays_far_below_its_attention_matrices(pipe, f
     assert picture.shape == (1, height, width, 3)
     assert np.isfinite(picture).all() and picture.std() > 0.01
     matrices = scores_mib(2 * width * height // 64, rows=2)
+    networks = Networks.of(pipe.unet, pipe.vae)
+    weights = (networks.unet + networks.vae) * 4 / MEBIBYTE
+    needed = estimate(networks, PRESETS["speed"], size=size, dtype=torch.float32, guided=True) / MEBIBYTE
     figures["One guided step at 384x512, float32, CPU"] = {
         "seconds": round(seconds, 1), **rounded(watch),
+        "weights, MiB": round(weights), "weights and the most above them, estimated, MiB": round(needed),
         "one layer's attention matrices would take, MiB": round(matrices),
     }  # fmt: skip
     assert watch.growth["UNet"] < matrices / 3
     assert watch.most < matrices
+    assert needed == pytest.approx(weights + watch.most, rel=0.25)
 
 
 @torch.no_grad()
