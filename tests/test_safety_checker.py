@@ -437,6 +437,6 @@ def test_every_published_engine_has_a_checker_and_the_built_in_one_has_none(tmp_
 
 def test_the_setting_reaches_the_checker(monkeypatch):
     made = []
-    monkeypatch.setattr("catvton.tryon.StableDiffusionCheckers", lambda **options: made.append(options))
+    monkeypatch.setattr("catvton.startup.StableDiffusionCheckers", lambda **options: made.append(options))
     TryOn.from_settings(Settings(safety_adjustment=0.25, device="cpu"))
     assert made == [{"adjustment": 0.25, "device": "cpu"}]
