@@ -12,7 +12,7 @@ from catvton.errors import InputError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="address to serve on (default: CATVTON_HOST, else 127.0.0.1)")
     parser.add_argument("--port", type=number, metavar="N", help="port to serve on (default: CATVTON_PORT, else 7860)")
-    parser.add_argument("--engine", metavar="NAME", help="engine to use (default: CATVTON_ENGINE, else compact)")
+    parser.add_argument("--engine", metavar="NAME", help="engine to use (default: CATVTON_ENGINE, else auto)")
     parser.add_argument("--device", metavar="NAME", help="auto, cpu, cuda or mps (default: CATVTON_DEVICE, else auto)")
 
 
