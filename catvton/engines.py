@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from catvton.cards import ModelCard
 from catvton.errors import NotEnoughMemory
 from catvton.memory import GIBIBYTE, PRESETS, Preset, apply, choose_preset, estimate, free_memory
+from model.memory import Memory, pixels_key
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from PIL import Image
 
@@ -79,6 +81,9 @@ class Engine(Protocol):
         """
 
 
+REMEMBERED = 32  # people and garments whose latents are kept, about 0.2 MB each: another garment need not encode anew
+
+
 class PipelineEngine:
     """A `CatVTONPipeline` as an engine, loaded at first use.
 
@@ -95,6 +100,8 @@ class PipelineEngine:
         self._device, self._dtype, self._memory = device, dtype, memory
         self._pipe: CatVTONPipeline | None = None
         self._preset = PRESETS["speed"]
+        self._people: Memory[torch.Tensor] = Memory(REMEMBERED)
+        self._garments: Memory[torch.Tensor] = Memory(REMEMBERED)
         self._loading = threading.Lock()
         self._turn: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
 
@@ -162,17 +169,17 @@ class PipelineEngine:
         import torch
 
         pipe = self.load()
-        pictures = (person, garment, None if self.card.mask_free else mask)
-        options = {"masked_image": masked_image, "num_inference_steps": steps, "guidance_scale": guidance}
+        pictures = {"mask": None if self.card.mask_free else mask, "masked_image": masked_image}
+        options = {"num_inference_steps": steps, "guidance_scale": guidance}
         state = generator.get_state()
         with self._turn:
             try:
-                return self._run(pipe, *pictures, **options, generator=generator, on_step=on_step)
+                return self._run(pipe, person, garment, **pictures, **options, generator=generator, on_step=on_step)
             except torch.OutOfMemoryError as error:
                 self._step_down(pipe, error, say)
             generator.set_state(state)
             try:
-                return self._run(pipe, *pictures, **options, generator=generator, on_step=on_step)
+                return self._run(pipe, person, garment, **pictures, **options, generator=generator, on_step=on_step)
             except torch.OutOfMemoryError as error:
                 raise NotEnoughMemory(self.card.id, size=person.size) from error
 
@@ -197,12 +204,20 @@ class PipelineEngine:
         pipe: CatVTONPipeline,
         person: Image.Image,
         garment: Image.Image,
-        mask: np.ndarray | None,
         *,
+        mask: np.ndarray | None,
+        masked_image: Image.Image | None,
         on_step: Callable[[StepReport], None] | None,
         **options: Any,
     ) -> Image.Image:
-        steps = options["num_inference_steps"]
+        steps, size = options["num_inference_steps"], {"width": person.width, "height": person.height}
+        people = {"mask": mask, "masked_image": masked_image}
+        shown = self._people(
+            pixels_key(person, mask, masked_image), lambda: pipe.person_latents(person, **people, **size)
+        )
+        worn = self._garments(
+            pixels_key(garment, np.array(person.size)), lambda: pipe.garment_latents(garment, **size)
+        )
 
         def report(_: Any, index: int, __: Any, tensors: dict[str, torch.Tensor]) -> None:
             if on_step is not None:
@@ -210,11 +225,10 @@ class PipelineEngine:
                 on_step(StepReport(step=index + 1, steps=steps, preview=lambda: pipe.preview(denoised)[0]))
 
         output = pipe(
-            person,
-            garment,
-            mask,
-            width=person.width,
-            height=person.height,
+            image_latents=shown,
+            condition_latents=worn,
+            mask=mask,
+            **size,
             one_row_at_a_time=self._preset.one_row_at_a_time,
             callback_on_step_end=report,
             callback_on_step_end_tensor_inputs=("denoised",),

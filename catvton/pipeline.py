@@ -212,7 +212,8 @@ class CatVTONPipeline(DiffusionPipeline):
             Cancelled: the callback stopped the run.
         """
         # 1. Check the options
-        size = (self.config.height if height is None else height, self.config.width if width is None else width)
+        place = self._place(height, width)
+        size = place["size"]
         check_options(
             steps=num_inference_steps, most_steps=self.scheduler.config.num_train_timesteps, guidance=guidance_scale,
             eta=eta, size=size, factor=self.spatial_factor, num_images=num_images, output_type=output_type,
@@ -220,7 +221,6 @@ class CatVTONPipeline(DiffusionPipeline):
         report = self._reporter(callback_on_step_end, callback_on_step_end_tensor_inputs)
         try:
             # 2. Bring the pictures to the working size
-            place = {"size": size, "device": self._execution_device}
             photo = image if masked_image is None else None
             hole = mask_pixels(mask, photo, required=self.layout.use_mask, **place)
             person = None if image_latents is not None else person_pixels(photo, masked_image, hole, **place)
@@ -265,6 +265,32 @@ class CatVTONPipeline(DiffusionPipeline):
         """Latents (B, C, h, w) as the UNet has them -> float32 pixels (B, 3, H, W), about -1..1, not clamped."""
         latents = latents.to(self._execution_device, torch.float32) / self.vae.config.scaling_factor + self._shift
         return self.vae.decode(latents.to(self.vae.dtype)).sample.float()
+
+    def person_latents(
+        self,
+        image: Pictures | None = None,
+        mask: Pictures | None = None,
+        *,
+        masked_image: Pictures | None = None,
+        height: int | None = None,
+        width: int | None = None,
+    ) -> torch.Tensor:
+        """What a call with these arguments makes of the person: give it as `image_latents` to further ones."""
+        place = self._place(height, width)
+        photo = image if masked_image is None else None
+        hole = mask_pixels(mask, photo, required=self.layout.use_mask and masked_image is None, **place)
+        return self.encode(person_pixels(photo, masked_image, hole, **place))
+
+    def garment_latents(
+        self, condition_image: Pictures, *, height: int | None = None, width: int | None = None
+    ) -> torch.Tensor:
+        """What a call makes of the garment: give it as `condition_latents` to further ones."""
+        return self.encode(garment_pixels(condition_image, **self._place(height, width)))
+
+    def _place(self, height: int | None, width: int | None) -> dict[str, Any]:
+        """The working size and the device, as `catvton.pipeline_inputs` takes them."""
+        size = (self.config.height if height is None else height, self.config.width if width is None else width)
+        return {"size": size, "device": self._execution_device}
 
     def preview(self, denoised: torch.Tensor, *, shrink: int = 1) -> list[Image.Image]:
         """Pictures of a step's "denoised" latents (B, C, h, w); `shrink` averages that many cells a side, for speed."""

@@ -248,3 +248,33 @@ def test_a_run_that_never_fits_ends_with_a_sentence():
     with pytest.raises(InputError):
         run(engine, said)
     assert tried[4:] == ["low"]
+
+
+def test_another_garment_or_seed_encodes_only_what_is_new(monkeypatch):
+    engine = tiny.tiny_engine()
+    pipe, encoded = engine.load(), []
+    encode = pipe.vae.encode
+
+    def counting(pixels, *rest, **options):
+        encoded.append(len(pixels))
+        return encode(pixels, *rest, **options)
+
+    monkeypatch.setattr(pipe.vae, "encode", counting)
+
+    def picture(seed=5, clothes="crimson", who=0):
+        return np.asarray(engine.generate(
+            tiny.person((48, 64), seed=who), tiny.garment(clothes), tiny.mask((48, 64)), steps=1, guidance=2.5,
+            generator=torch.Generator().manual_seed(seed),
+        ))  # fmt: skip
+
+    first = picture()
+    assert encoded == [1, 1]
+    assert (picture() == first).all() and (picture(seed=6) != first).any()
+    assert encoded == [1, 1]
+    assert (picture(clothes="navy") != first).any() and encoded == [1, 1, 1]
+    assert (picture(who=1) != first).any() and encoded == [1, 1, 1, 1]
+    fresh = np.asarray(tiny.tiny_engine().generate(
+        tiny.person((48, 64)), tiny.garment("navy"), tiny.mask((48, 64)), steps=1, guidance=2.5,
+        generator=torch.Generator().manual_seed(5),
+    ))  # fmt: skip
+    assert (picture(clothes="navy") == fresh).all()
