@@ -79,7 +79,7 @@ class UNetStage:
             self.module: nn.Module = CompactUNet().to(memory_format=torch.channels_last)
 
     def batch(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
-        """`image`, `placed`, `garment` uint8 (B, 3, H, W); `mask`, `cover` (B, 1, H, W); `noise`; `step`, `read` (B,)."""
+        """`image`, `placed`, `garment` uint8 (B, 3, H, W); `mask`, `cover` (B, 1, H, W); `noise`, `step`, `read`."""
         cases = [self._case(int(rng.integers(1 << 40))) for _ in range(max(1, self.batch_size // self.repeats))]
         kept = list(self._prepared.values())
         cases += [kept[rng.integers(len(kept))] for _ in range(self.batch_size - len(cases))]
