@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
 from catvton.errors import SettingsError
@@ -10,12 +9,13 @@ from catvton.errors import SettingsError
 
 def main() -> int:
     """Serve until stopped. Returns 0 after a clean end, 2 when a setting or the address cannot be used."""
+    from catvton.service.logs import configure
     from catvton.settings import Settings
     from catvton.web import serve
 
     try:
         settings = Settings()
-        logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        configure(level=settings.log_level, form=settings.log_format)
         serve(settings)
     except SettingsError as error:
         return _refuse(str(error))

@@ -13,7 +13,7 @@ import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -21,6 +21,9 @@ from PIL import Image
 from catvton.errors import InputError
 from catvton.imagecolours import as_8_bit, as_srgb, flatten, from_16_bit, odd_mode
 from catvton.imagefiles import KINDS_IN_WORDS, broken, open_undecoded, read_bytes
+
+if TYPE_CHECKING:
+    from catvton.safety.statement import Statement
 
 log = logging.getLogger(__name__)
 
@@ -107,17 +110,20 @@ def open_mask(source: Source, *, size: tuple[int, int], limits: Limits = DEFAULT
     return np.where(chosen, np.uint8(255), np.uint8(0))
 
 
-def save_picture(image: Image.Image | np.ndarray, path: str | os.PathLike) -> None:
-    """Write a picture without metadata; the name's ending picks the format: .png and .webp keep every pixel exactly,
-    .jpg is lossy (quality 95). The file appears whole or not at all.
+def save_picture(
+    image: Image.Image | np.ndarray, path: str | os.PathLike, *, statement: Statement | None = None
+) -> None:
+    """Write a picture without metadata but its statement; the name's ending picks the format: .png and .webp keep every
+    pixel exactly, .jpg is lossy (quality 95). The file appears whole or not at all.
 
-    image: PIL image or uint8 array HxW or HxWx3. Errors: `InputError` with code "output.format" or "output.write".
+    image: PIL image or uint8 array HxW or HxWx3. statement: what the file of a finished try-on says of itself.
+    Errors: `InputError` with code "output.format" or "output.write".
     """
     path = Path(path)
     writer = _WRITERS.get(path.suffix.lower())
     if writer is None:
         raise InputError(f"Cannot write {str(path)!r}: its name must end in .png, .webp or .jpg.", code="output.format")
-    data = _encoded(image, **writer)
+    data = _encoded(image, statement, **writer)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         partial.write_bytes(data)
@@ -128,9 +134,9 @@ def save_picture(image: Image.Image | np.ndarray, path: str | os.PathLike) -> No
         raise InputError(f"Cannot write {str(path)!r}: {reason}.", code="output.write") from error
 
 
-def png_bytes(image: Image.Image | np.ndarray) -> bytes:
-    """The picture as a PNG file: exact pixels, no metadata. image: PIL image or uint8 array HxW or HxWx3."""
-    return _encoded(image, **_WRITERS[".png"])
+def png_bytes(image: Image.Image | np.ndarray, *, statement: Statement | None = None) -> bytes:
+    """The picture as a PNG file: exact pixels, no metadata but its statement. Arguments as for `save_picture`."""
+    return _encoded(image, statement, **_WRITERS[".png"])
 
 
 # ---- opening ---------------------------------------------------------------------------------------------------------
@@ -256,10 +262,10 @@ def _at_size(chosen: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 # ---- writing ---------------------------------------------------------------------------------------------------------
 
 
-def _encoded(image: Image.Image | np.ndarray, **options: object) -> bytes:
+def _encoded(image: Image.Image | np.ndarray, statement: Statement | None, **options: object) -> bytes:
     picture = Image.fromarray(image) if isinstance(image, np.ndarray) else image
     if picture.mode not in ("L", "RGB", "RGBA") or (picture.mode == "RGBA" and options["format"] == "JPEG"):
         picture = flatten(picture, background="white")
-    file = io.BytesIO()
-    _bare(picture).save(file, **options)
-    return file.getvalue()
+    file, kind = io.BytesIO(), options["format"]
+    _bare(picture).save(file, **options, **(statement.options(kind) if statement else {}))
+    return statement.signed(file.getvalue(), kind) if statement else file.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import queue
 import threading
 import time
@@ -78,7 +79,8 @@ def as_stream(run: Callable[[Listener], Result]) -> Iterator[StepReport | Result
         except BaseException as error:  # raised again below, in the caller's thread
             news.put(("error", error))
 
-    worker = threading.Thread(target=work, name="catvton-run", daemon=True)
+    # In the caller's context, so that what the run writes to the log can be told apart from other runs'.
+    worker = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="catvton-run", daemon=True)
     worker.start()
     try:
         yield from _until_done(news)

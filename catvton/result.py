@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+    from catvton.safety.statement import Statement
+
 PARTS = ("upper", "lower", "overall")
 LAYERS = ("inner", "outer")  # what is worn under a coat, and the coat: for engines whose parsers tell them apart
 SHOWS = ("result only", "input & result", "input & mask & result")
@@ -34,6 +36,7 @@ class TryOnRequest:
         engine: name of a registered engine; None is the configured one.
         size: (width, height) the engine works at, one of its card's sizes; None is the card's first.
         variations: how many pictures, 1 to 4; the n-th uses seed + n - 1.
+        account: who asks, for the records; None where nobody is signed in. It changes nothing in the picture.
     """
 
     person: Any
@@ -47,6 +50,7 @@ class TryOnRequest:
     engine: str | None = None
     size: tuple[int, int] | None = None
     variations: int = 1
+    account: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,16 +58,20 @@ class TryOnResult:
     """A finished try-on.
 
     Attributes:
-        image: PIL RGB at the person photo's size; equals the photo bit for bit where `mask` is 0.
+        image: PIL RGB at the person photo's size; equals the photo bit for bit where `mask` is 0, as long as it carries
+            neither the invisible watermark nor a label.
         images: every variation that may be shown, `image` first; seeds: theirs, `seed` first.
         mask: uint8 HxW {0, 255} at the photo's size; 255 may have changed.
         person, garment: the checked, upright PIL RGB pictures that were used.
         part, steps, guidance, size, seed: the options used, defaults and a drawn seed filled in.
         engine: "name@revision".
-        seconds: {stage: seconds} for open, mask, place, generate, paste, and check where the engine has a checker.
-        flags: stable words a program can act on: "withheld:N", the safety checker withheld N of the variations.
+        seconds: {stage: seconds} for open, mask, place, generate, paste, check where the engine has a checker, and
+            record where results are marked or recorded.
+        flags: stable words a program can act on: "withheld:N", the safety checker withheld N of the variations;
+            "unmarked:N", N pictures are too small for the invisible watermark.
         notes: sentences for a person.
-        job_id: a random name for this run, in the log too.
+        job_id: a random name for this run, 12 hexadecimal digits, in the log too; the invisible watermark carries it.
+        statement: what a file of the picture is to say of itself: `save_picture` and `png_bytes` take it.
     """
 
     image: Image.Image
@@ -82,6 +90,7 @@ class TryOnResult:
     job_id: str = ""
     images: tuple[Image.Image, ...] = ()
     seeds: tuple[int, ...] = ()
+    statement: Statement | None = None
 
     def show(self, how: str = SHOWS[0]) -> Image.Image:
         """The picture to look at: the result alone, or beside what it was made from. PIL RGB, the result's height.

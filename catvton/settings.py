@@ -33,6 +33,10 @@ _EXAMPLE_HEAD = """\
 # .env. What stands here are the defaults. A CATVTON_ name that is not in this list is refused.
 """
 
+# "5/minute", "1 / 10 seconds", several with ; between them.
+_WINDOW = r"[1-9]\d{0,5}\s*/\s*([1-9]\d{0,3}\s*)?(second|minute|hour|day)s?"
+_WINDOWS = rf"^({_WINDOW}(\s*;\s*{_WINDOW})*\s*;?)?$"
+
 _UpperCase = BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)
 
 
@@ -145,9 +149,99 @@ class Settings(BaseSettings):
         "The folder in which uploads and results lie while a request runs. Empty: the system's own.",
         accepted="the path of a folder",
     )
+    auth: Literal["none", "password", "huggingface"] = _setting(
+        "none",
+        "Who may use the app: none lets everyone in, password asks for an account made with `python -m catvton users "
+        "add`, huggingface for a Hugging Face account (on Spaces only).",
+        accepted="none, password or huggingface",
+    )
+    rate_limits: Annotated[str, StringConstraints(pattern=_WINDOWS)] = _setting(
+        "",
+        "How many pictures one account, or one address where nobody is signed in, may have made: moving windows, all "
+        "of which hold, and the same for masks. Empty: no limit.",
+        accepted="windows like 5/minute;60/hour;200/day",
+    )
+    trusted_proxy_hops: int = _setting(
+        0,
+        "How many proxies of your own stand before the app: that many entries of X-Forwarded-For are believed, counted "
+        "from the right. With too many, visitors can invent their address.",
+        accepted="a whole number from 0 to 10",
+        ge=0,
+        le=10,
+    )
+    redis_url: SecretStr | None = _setting(
+        None,
+        "Where several replicas keep what they share: rate limits, and for ten minutes the jobs of the REST door. "
+        "Empty: in this process's memory.",
+        accepted="an address like redis://:password@host:6379/0",
+    )
+    database_url: SecretStr | None = _setting(
+        None,
+        "The database of accounts and records. Empty: SQLite, in the file catvton.db of CATVTON_DATA_DIR.",
+        accepted="an address like postgresql://name:password@host/catvton",
+    )
+    data_dir: Path | None = _setting(
+        None,
+        "The folder of what is kept: the database, and results where a history is kept. Empty: the folder data beside "
+        "the app's own code, wherever it is started from.",
+        accepted="the path of a folder",
+    )
+    records_days: int = _setting(
+        90,
+        "How many days the record of a job is kept: when, for which account, with which engine and options, and how it "
+        "ended; never a picture, a file name or an address. 0 keeps no records.",
+        accepted="a whole number from 0 to 36500",
+        ge=0,
+        le=36_500,
+    )
+    history_hours: int = _setting(
+        0,
+        "How many hours results, but never photos, are kept in the folder history of CATVTON_DATA_DIR. 0 keeps none.",
+        accepted="a whole number from 0 to 8760",
+        ge=0,
+        le=8760,
+    )
+    watermark: Literal["auto", "on", "off"] = _setting(
+        "auto",
+        "Whether each result carries the number of its job, invisibly, for `python -m catvton trace`: auto is on for "
+        "the server and off for the command line.",
+        accepted="auto, on or off",
+    )
+    label: bool = _setting(
+        False, 'Whether each result has a small "AI" tag in its lower right corner.', accepted="on or off"
+    )
+    c2pa_certificate: Path | None = _setting(
+        None,
+        "A PEM file with a certificate for signing content credentials (C2PA), and those that vouch for it: each "
+        "result's file is then signed (requirements-c2pa.txt). Empty: no signature.",
+        accepted="the path of a file",
+    )
+    c2pa_key: Path | None = _setting(
+        None, "The PEM file of that certificate's private key, without a passphrase.", accepted="the path of a file"
+    )
+    metrics_token: SecretStr | None = _setting(
+        None,
+        "What a reader of /metrics must send as its bearer token. Empty: anyone who can reach the app may read them.",
+        accepted="any text",
+    )
+    frame_ancestors: Annotated[str, StringConstraints(pattern=r"^[^;,\r\n]*$")] = _setting(
+        "",
+        "The sites that may show the page in a frame, besides itself.",
+        accepted="origins with spaces between them, like https://shop.example https://*.shop.example",
+    )
+    shutdown_seconds: int = _setting(
+        30,
+        "How many seconds the server may take to finish the run it is at when it is told to end.",
+        accepted="a whole number from 0 to 3600",
+        ge=0,
+        le=3600,
+    )
     examples: bool = _setting(True, "Whether the page offers example people and garments.", accepted="true or false")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], _UpperCase] = _setting(
         "INFO", "How much the server writes to its log.", accepted="DEBUG, INFO, WARNING or ERROR"
+    )
+    log_format: Literal["text", "json"] = _setting(
+        "text", "Whether a line of the log is for people, or one JSON object for programs.", accepted="text or json"
     )
 
     def __init__(self, **values: Any) -> None:

@@ -12,6 +12,9 @@ from catvton.masking import Maskers
 from catvton.safety.folders import StableDiffusionCheckers
 
 if TYPE_CHECKING:
+    from catvton.records.keeper import Keeper
+    from catvton.safety.credentials import ContentCredentials
+    from catvton.safety.watermark import Watermark
     from catvton.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -19,8 +22,11 @@ log = logging.getLogger(__name__)
 BUILT_IN, PUBLISHED = "compact", "catvton"
 
 
-def parts(settings: Settings) -> dict[str, Any]:
+def parts(settings: Settings, *, service: bool = False) -> dict[str, Any]:
     """The arguments of `TryOn`. Nothing is loaded and nothing downloaded.
+
+    Args:
+        service: whether it serves others; see `handing_out`.
 
     Raises:
         SettingsError: a setting asks for what there cannot be.
@@ -40,7 +46,55 @@ def parts(settings: Settings) -> dict[str, Any]:
         "safety": StableDiffusionCheckers(adjustment=settings.safety_adjustment, device=settings.device),
         "default": default,
         "limits": settings.limits,
+        **handing_out(settings, service=service),
     }
+
+
+def handing_out(settings: Settings, *, service: bool) -> dict[str, Any]:
+    """What happens to a finished picture: the arguments of `TryOn` for its marks and for the records.
+
+    Args:
+        service: results of a service are marked and its jobs recorded, unless the settings say no. Others' only if the
+            settings ask for the mark: a number that leads nowhere is worth nothing.
+
+    Raises:
+        SettingsError: the database's address is none, or files cannot be signed as the settings ask.
+    """
+    marked = settings.watermark == "on" or (service and settings.watermark == "auto")
+    return {
+        "watermark": _watermark() if marked else None,
+        "label": settings.label,
+        "recorder": _recorder(settings, service=service) if marked or service else None,
+        "signer": _signer(settings),
+    }
+
+
+def _watermark() -> Watermark:
+    from catvton.safety.watermark import TiledWatermark
+
+    return TiledWatermark()
+
+
+def _recorder(settings: Settings, *, service: bool) -> Keeper | None:
+    from catvton.records.keeper import Keeper
+
+    if not (settings.records_days or settings.history_hours):
+        return None
+    keeper = Keeper.from_settings(settings)
+    if service:
+        keeper.start()
+    return keeper
+
+
+def _signer(settings: Settings) -> ContentCredentials | None:
+    certificate, key = settings.c2pa_certificate, settings.c2pa_key
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise SettingsError("CATVTON_C2PA_CERTIFICATE and CATVTON_C2PA_KEY go together: set both, or none.")
+    from catvton.safety.credentials import ContentCredentials
+
+    return ContentCredentials(certificate, key)
 
 
 def default_engine(settings: Settings, offered: Offer) -> tuple[str, str]:

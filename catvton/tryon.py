@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +26,17 @@ from catvton.masking import (
 )
 from catvton.options import Options, check_options, one_of
 from catvton.progress import Listener, Progress, as_stream
+from catvton.records import Ledger, Recorder
 from catvton.result import PARTS, TryOnRequest, TryOnResult
+from catvton.safety.marking import Marker
 from catvton.safety.sieve import Sifted, sift
+from catvton.safety.statement import Signer, Statement
 from catvton.start import Placer, Start
 
 if TYPE_CHECKING:
     from catvton.cards import ModelCard
     from catvton.safety import Checker
+    from catvton.safety.watermark import Watermark
     from catvton.settings import Settings
     from model import Mask
 
@@ -53,6 +56,10 @@ class TryOn:
             for an engine that needs none. None: no engine needs one.
         default: name of the engine used when a request names none; None is the first.
         limits: how large a picture may be.
+        watermark: puts the job's number into every result and preview, invisibly; None leaves their pixels alone.
+        label: whether results get a visible tag.
+        recorder: is told of every job, however it ends; None: nobody is.
+        signer: signs the files that results are written to.
     """
 
     def __init__(
@@ -64,6 +71,10 @@ class TryOn:
         safety: Callable[[ModelCard], Checker | None] | None = None,
         default: str | None = None,
         limits: Limits | None = None,
+        watermark: Watermark | None = None,
+        label: bool = False,
+        recorder: Recorder | None = None,
+        signer: Signer | None = None,
     ) -> None:
         self._engines = by_name(engines)
         self._placers = {name: Placer(engine.card) for name, engine in self._engines.items() if engine.card.placement}
@@ -74,14 +85,19 @@ class TryOn:
         if self._default not in self._engines:
             raise SettingsError(f'There is no engine "{default}": choose one of {", ".join(self._engines)}.')
         self._limits = limits or Limits()
+        self._marker, self._recorder, self._signer = Marker(watermark=watermark, label=label), recorder, signer
 
     @classmethod
-    def from_settings(cls, settings: Settings | None = None) -> TryOn:
-        """A try-on with the engines on offer, each with its own masker and safety checker, as the settings say."""
+    def from_settings(cls, settings: Settings | None = None, *, service: bool = False) -> TryOn:
+        """A try-on with the engines on offer, each with its own masker and safety checker, as the settings say.
+
+        Args:
+            service: whether it serves others: results are then marked and jobs recorded, unless the settings say no.
+        """
         from catvton.settings import Settings
         from catvton.startup import parts
 
-        return cls(**parts(settings or Settings()))
+        return cls(**parts(settings or Settings(), service=service))
 
     @property
     def cards(self) -> dict[str, ModelCard]:
@@ -101,6 +117,11 @@ class TryOn:
             if isinstance(masker, BuiltInMasker):
                 masker.load()
 
+    def close(self) -> None:
+        """Finish writing the records. Call it when no run is under way; may be called twice."""
+        if self._recorder is not None:
+            self._recorder.close()
+
     def run(self, request: TryOnRequest, on_step: Listener | None = None) -> TryOnResult:
         """Make the picture.
 
@@ -114,10 +135,14 @@ class TryOn:
             WeightsError: files of the engine or its safety checker are missing or damaged.
             Cancelled: `on_step` asked for it.
         """
-        options = check_options(request, self.cards, default=self._default)
+        with Ledger(self._recorder, account=request.account).open() as job:
+            return self._run(request, on_step, job)
+
+    def _run(self, request: TryOnRequest, on_step: Listener | None, job: Ledger) -> TryOnResult:
+        options = job.options = check_options(request, self.cards, default=self._default)
         card, engine = options.card, self._engines[options.card.name]
         track = Progress(on_step, steps=options.steps * len(options.seeds))
-        job_id = uuid.uuid4().hex
+        job.seconds = track.seconds
 
         with track.stage("open"):
             photo = open_picture(request.person, what="person photo", limits=self._limits)
@@ -140,6 +165,9 @@ class TryOn:
             pasted = paste_back(np.asarray(base), refined, mask=region.mask, frame=view.frame, feather=FEATHER)
             return Image.fromarray(pasted)
 
+        def preview(half_made: Image.Image) -> Image.Image:
+            return photo if checker is not None else self._marker.picture(paste(half_made), job.number)
+
         with track.stage("generate", preview=photo):
             checker, said = self._checker_of(card), []  # before the work: what cannot be checked is not made
             generated = {
@@ -151,7 +179,7 @@ class TryOn:
                     steps=options.steps,
                     guidance=options.guidance,
                     generator=_generator(seed),
-                    on_step=track.steps(finish=paste if checker is None else lambda unchecked: photo),
+                    on_step=track.steps(finish=preview),
                     say=said.append,
                 )
                 for seed in options.seeds
@@ -163,10 +191,15 @@ class TryOn:
         if checker is not None:
             with track.stage("check", preview=photo):
                 # The frame and not the photo, of which the checker would see the middle, wherever the person is.
-                shown = sift(checker, shown.pictures, look=view.frame.cut, job_id=job_id)
+                shown = sift(checker, shown.pictures, look=view.frame.cut, job_id=job.id)
+
+        if self._marker or self._recorder is not None:
+            with track.stage("record", preview=photo):
+                shown = self._marker.all(shown, job.number)
+                job.done(shown.pictures.values(), shown.flags)
 
         seeds, images = tuple(shown.pictures), tuple(shown.pictures.values())
-        log.info("job %s: %s, %d steps, %.1f s", job_id, card.id, options.steps, sum(track.seconds.values()))
+        log.info("job %s: %s, %d steps, %.1f s", job.id, card.id, options.steps, sum(track.seconds.values()))
         return TryOnResult(
             image=images[0],
             images=images,
@@ -183,7 +216,8 @@ class TryOn:
             seconds=track.seconds,
             flags=shown.flags,
             notes=(*region.notes, *said, *shown.notes),
-            job_id=job_id,
+            job_id=job.id,
+            statement=Statement(engine=card.id, job_id=job.id, signer=self._signer),
         )
 
     def stream(self, request: TryOnRequest) -> Iterator[StepReport | TryOnResult]:

@@ -39,7 +39,7 @@ def test_result_says_what_was_done(tryon):
     assert (info["seed"], info["steps"], info["guidance"], info["size"]) == (7, 2, 1.5, [72, 96])
     assert list(info["seconds"]) == ["open", "mask", "place", "generate", "paste"]
     assert info["notes"] == ["a note of the masker"]
-    assert len(info["job_id"]) == 32
+    assert len(info["job_id"]) == 12
 
 
 def test_pixels_outside_the_mask_are_the_photos_own(tryon):

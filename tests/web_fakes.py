@@ -22,6 +22,7 @@ from catvton.images import open_mask, open_picture
 from catvton.options import check_options
 from catvton.progress import Progress, as_stream
 from catvton.result import TryOnRequest, TryOnResult
+from catvton.safety.statement import Statement
 from catvton.settings import Settings
 from catvton.web.examples import EXAMPLES
 from catvton.web.server import Server, start
@@ -41,15 +42,19 @@ class FakeTryOn:
 
     Attributes:
         gate: closed, every step waits for it; a test thereby decides when a run goes on.
+        free_steps: so many steps of a run pass a closed gate.
         started: set by the first step of a run; ended: set while none is under way; steps_done: over all runs.
+        closing: set when somebody closes a run's stream, or it ends.
         requests: what was asked, in order.
     """
 
     gate: threading.Event = field(default_factory=threading.Event)
     started: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
+    closing: threading.Event = field(default_factory=threading.Event)
     requests: list[TryOnRequest] = field(default_factory=list)
     steps_done: int = 0
+    free_steps: int = 0
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -63,6 +68,9 @@ class FakeTryOn:
     def load(self, engine: str | None = None) -> None:
         """Nothing to load."""
 
+    def close(self) -> None:
+        """Nothing to close."""
+
     def run(self, request: TryOnRequest, on_step: Any = None) -> TryOnResult:
         self.ended.clear()
         try:
@@ -73,7 +81,8 @@ class FakeTryOn:
     def _run(self, request: TryOnRequest, on_step: Any) -> TryOnResult:
         self.requests.append(request)
         options = check_options(request, self.cards, default="plain")
-        track = Progress(on_step, steps=options.steps)
+        steps = options.steps * len(options.seeds)
+        track = Progress(on_step, steps=steps)
         with track.stage("open"):
             photo = open_picture(request.person)
             garment = open_picture(request.garment, what="garment photo")
@@ -81,24 +90,31 @@ class FakeTryOn:
                 request.mask, size=photo.size)
         with track.stage("generate", preview=photo):
             report = track.steps(finish=lambda picture: picture)
-            for step in range(1, options.steps + 1):
+            for step in range(1, steps + 1):
                 self.started.set()
-                self.gate.wait(60)
+                if step > self.free_steps:
+                    self.gate.wait(60)
                 self.steps_done += 1
-                report(StepReport(step=step, steps=options.steps, preview=lambda: photo))
-        colour = np.asarray(garment).reshape(-1, 3).mean(0) + options.seeds[0] % 50
-        pixels = np.where(mask[..., None] > 0, colour.clip(0, 255).astype(np.uint8), np.asarray(photo))
+                report(StepReport(step=step, steps=steps, preview=lambda: photo))
+        images = tuple(_coloured(photo, garment, mask, seed) for seed in options.seeds)
         return TryOnResult(
-            image=Image.fromarray(pixels), mask=mask, person=photo, garment=garment, part=options.part,
+            image=images[0], images=images, mask=mask, person=photo, garment=garment, part=options.part,
             steps=options.steps, guidance=options.guidance, size=options.size, seed=options.seeds[0],
-            engine=options.card.id, seconds=track.seconds, notes=("A note for <you>.",), job_id="0" * 32,
+            seeds=options.seeds, engine=options.card.id, seconds=track.seconds, notes=("A note for <you>.",),
+            job_id="0" * 12, statement=Statement(engine=options.card.id, job_id="0" * 12),
         )
 
     def stream(self, request: TryOnRequest) -> Iterator[StepReport | TryOnResult]:
-        return as_stream(lambda listener: self.run(request, listener))
+        items = as_stream(lambda listener: self.run(request, listener))
+        try:
+            for item in items:  # noqa: UP028  `yield from` would hand a close() on before anything is noted
+                yield item
+        finally:
+            self.closing.set()
+            items.close()
 
-    def mask(self, person: Any, part: str = "upper") -> Any:
-        """The middle of the photo; a photo that is one flat colour shows no person."""
+    def mask(self, person: Any, part: str = "upper", *, engine: str | None = None) -> Any:
+        """The middle of the photo, for "lower" what is below it; a photo that is one flat colour shows no person."""
         if part not in ("upper", "lower", "overall"):
             raise InputError(f'Part "{part}" is not possible.', code="option.part")
         pixels = np.asarray(open_picture(person))
@@ -107,8 +123,14 @@ class FakeTryOn:
                              code="person.not_found")
         height, width = pixels.shape[:2]
         mask = np.zeros((height, width), np.uint8)
-        mask[height // 4:height // 2, width // 4:3 * width // 4] = 255
+        top = height // 2 if part == "lower" else height // 4
+        mask[top:top + height // 4, width // 4:3 * width // 4] = 255
         return SimpleNamespace(mask=mask, notes=())
+
+
+def _coloured(photo: Image.Image, garment: Image.Image, mask: np.ndarray, seed: int) -> Image.Image:
+    colour = (np.asarray(garment).reshape(-1, 3).mean(0) + seed % 50).clip(0, 255).astype(np.uint8)
+    return Image.fromarray(np.where(mask[..., None] > 0, colour, np.asarray(photo)))
 
 
 # ---- pictures and servers --------------------------------------------------------------------------------------------

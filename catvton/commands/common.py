@@ -17,6 +17,7 @@ STAGES = {
     "place": "laying the garment on",
     "generate": "generating",
     "paste": "putting it into the photo",
+    "record": "marking and recording",
 }
 
 

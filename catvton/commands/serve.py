@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 
 from catvton.commands.common import number
 from catvton.errors import InputError
@@ -17,12 +16,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from catvton.service.logs import configure
     from catvton.settings import Settings
     from catvton.web import serve
 
     chosen = {name: getattr(args, name) for name in ("host", "port", "engine", "device")}
     settings = Settings(**{name: value for name, value in chosen.items() if value is not None})
-    logging.getLogger().setLevel(settings.log_level)
+    configure(level=settings.log_level, form=settings.log_format)
     try:
         serve(settings)
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import closing
 from pathlib import Path
 
 from catvton.commands.common import number, picture_path, progress_bar
@@ -27,6 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     wish.add_argument("--size", metavar="WxH", help="size the engine works at; the photo keeps its own")
     wish.add_argument("--variations", type=number, default=1, metavar="N", help="1 to 4 pictures with seeds in a row")
 
+    wish.add_argument(
+        "--watermark", action="store_true", help="put the job's number into the picture, invisibly, and record the job"
+    )
+
     say = parser.add_argument_group("what is printed")
     say.add_argument("--json", action="store_true", help="one JSON object on the output, for programs")
     say.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -47,10 +52,12 @@ def run(args: argparse.Namespace) -> int:
         size=args.size,
         variations=args.variations,
     )
+    from catvton.settings import Settings
     from catvton.tryon import TryOn
 
-    with progress_bar(shown=not args.quiet) as on_step:
-        result = TryOn.from_settings().run(request, on_step=on_step)
+    tryon = TryOn.from_settings(Settings(watermark="on")) if args.watermark else TryOn.from_settings()
+    with closing(tryon), progress_bar(shown=not args.quiet) as on_step:
+        result = tryon.run(request, on_step=on_step)
     paths = _write(result, out, show=args.show)
     print(json.dumps({"images": [str(path) for path in paths], **result.info()}) if args.json else _told(result, paths))
     return 0
@@ -65,7 +72,7 @@ def _write(result: TryOnResult, out: Path, *, show: str) -> list[Path]:
     paths = []
     for index, image in enumerate(result.images, start=1):
         path = out if index == 1 else out.with_stem(f"{out.stem}-{index}")
-        save_picture(replace(result, image=image).show(show), path)
+        save_picture(replace(result, image=image).show(show), path, statement=result.statement)
         paths.append(path)
     return paths
 
@@ -74,6 +81,7 @@ def _told(result: TryOnResult, paths: list[Path]) -> str:
     stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.seconds.items())
     lines = [
         f"written:  {', '.join(str(path) for path in paths)}",
+        f"job:      {result.job_id}",
         f"seed:     {result.seed}",
         f"engine:   {result.engine}, {result.steps} steps, guidance {result.guidance:g}",
         f"seconds:  {sum(result.seconds.values()):.1f} ({stages})",

@@ -23,10 +23,10 @@ from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionS
 from huggingface_hub.errors import StrictDataclassError
 from PIL import Image
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-from transformers.utils import logging as transformers_logging
 
 from catvton.errors import WeightsError
 from catvton.safety import Verdict
+from catvton.safety.quiet import quietly
 from catvton.weights import from_pretrained, load_strictly
 
 SPECIAL_CARE = 0.01
@@ -173,7 +173,7 @@ def _named(kind: str, scores: np.ndarray) -> dict[str, float]:
 def _read_model(folder: Path) -> StableDiffusionSafetyChecker:
     """In float32 and evaluation mode, every tensor from the file."""
     file = _weights_file(folder)
-    with _quietly(), _as_weights_error(folder):
+    with quietly(), _as_weights_error(folder):
         model = load_strictly(
             StableDiffusionSafetyChecker,
             folder,
@@ -210,7 +210,7 @@ def _require_sound(model: StableDiffusionSafetyChecker, file: Path) -> None:
 def _read_processor(folder: Path, model: StableDiffusionSafetyChecker, checker: Path) -> CLIPImageProcessorPil:
     if not (folder / PREPROCESSOR).is_file():
         raise WeightsError(f"The safety checker in {checker} lacks {PREPROCESSOR} in {folder}.")
-    with _quietly(), _as_weights_error(folder):
+    with quietly(), _as_weights_error(folder):
         processor = from_pretrained(CLIPImageProcessorPil, folder, local_files_only=True)
     side = model.config.vision_config.image_size
     crop = processor.crop_size
@@ -225,17 +225,3 @@ def _as_weights_error(folder: Path) -> Iterator[None]:
         yield
     except _UNREADABLE as error:
         raise WeightsError(f"The files in {folder} are damaged or of something else: {error}") from error
-
-
-@contextlib.contextmanager
-def _quietly() -> Iterator[Any]:
-    """transformers draws a bar while it loads, and a table of what does not fit, which our errors say in a sentence."""
-    level, bar = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        if bar:
-            transformers_logging.enable_progress_bar()

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from gradio.component_meta import ComponentMeta
 from gradio.components.image_editor import EditorData
-from gradio.data_classes import ImageData
+from gradio.data_classes import ImageData, ListFiles
 from gradio_client.utils import is_file_obj, is_http_url_like, traverse
 
 from catvton.errors import InputError
@@ -67,6 +67,15 @@ class PictureUpload(gr.Image, metaclass=QuietMeta):
 
     def preprocess(self, payload: ImageData | None) -> str | None:
         return None if payload is None else payload.path
+
+
+class GarmentUploads(gr.UploadButton, metaclass=QuietMeta):
+    """A button for several pictures, whose handler gets their paths; gr.UploadButton would leave an empty file each."""
+
+    is_template = True
+
+    def preprocess(self, payload: ListFiles | None) -> list[str]:
+        return [] if payload is None else [file.path for file in payload.root]
 
 
 class OpenSlider(gr.Slider, metaclass=QuietMeta):

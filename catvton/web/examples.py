@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from catvton.cards import RESOURCE
+from catvton.web.thumbnails import small_picture
 
 EXAMPLES = RESOURCE / "examples"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """One picture: its file, a name for people, and for a garment the part it replaces."""
+    """One picture: its file, a name for people, for a garment the part it replaces, and a small JPEG of it."""
 
     path: Path
     title: str
     part: str | None = None
+    thumbnail: bytes = field(default=b"", repr=False)
 
 
 NO_EXAMPLES: dict[str, tuple[Example, ...]] = {"person": (), "garment": ()}
@@ -33,4 +35,5 @@ def read_examples(folder: Path = EXAMPLES) -> dict[str, tuple[Example, ...]]:
 
 
 def _example(folder: Path, entry: dict[str, str]) -> Example:
-    return Example(path=folder / entry["file"], title=entry["title"], part=entry.get("part"))
+    path = folder / entry["file"]
+    return Example(path=path, title=entry["title"], part=entry.get("part"), thumbnail=small_picture(path.read_bytes()))

@@ -1,59 +1,69 @@
-"""What the page and the API do, in terms of uploads, sessions and sentences; how it looks is `catvton.web.page`'s.
+"""What the page does, in terms of uploads, sessions and sentences; how it looks is `catvton.web.page`'s.
 
 Knows nothing of gradio: it is handed paths of uploads and hands back paths of answers.
 """
 
 from __future__ import annotations
 
-import logging
-import secrets
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from catvton.errors import Cancelled, InputError
-from catvton.images import DEFAULT_LIMITS, Limits, open_picture, png_bytes, save_picture
-from catvton.result import SHOWS, TryOnRequest, TryOnResult
-from catvton.web.painting import Painted, copy_for_painting, painted_mask
+from catvton.errors import InputError
+from catvton.images import open_picture, save_picture
+from catvton.options import MAX_VARIATIONS
+from catvton.result import SHOWS
+from catvton.service.context import steady
+from catvton.web.desk import Desk
+from catvton.web.looks import Look
+from catvton.web.painting import Painted, area_of, copy_for_painting, painted_mask, untouched
+from catvton.web.previews import Moment
+from catvton.web.promises import Promises
 from catvton.web.shelf import Kept, Shelf
-from catvton.web.tempfolder import TempFolder
-from catvton.web.texts import Texts
+from catvton.web.texts import WHATS, Texts, every_language
+from catvton.web.thumbnails import SCREEN, fitted
+from catvton.web.wishes import OUTFIT, Skipped, Wish, fulfil
 
 if TYPE_CHECKING:
+    import numpy as np
     from PIL import Image
 
-    from catvton.engines import StepReport
-    from catvton.tryon import TryOn
-
-log = logging.getLogger(__name__)
+    from catvton.safety.statement import Statement
 
 LINGER = 20.0  # seconds: the browser shows its own upload until our copy arrives
-WHATS = {"person": "person photo", "garment": "garment photo", "mask": "mask"}
+SLOTS = ("person", "garment", "below")  # where the page puts a picture; "below" is an outfit's bottom
+MORE, MOST_MORE = "more", 5  # the row of further garments, and how many there may be
+LOOKS, MOST_LOOKS = "look", 24  # the row of finished try-ons
 
 
 @dataclass(frozen=True, kw_only=True)
-class Done:
-    """A finished run for the page: the picture's file, its PNG under `name` on the shelf, and the result's info."""
+class Made:
+    """A finished try-on, and its number on the page."""
 
-    path: Path
-    info: Mapping[str, Any]
+    number: int
+    look: Look
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trouble:
-    """An error in words: the sentence, and the place on the page it belongs to.
+class View:
+    """A finished try-on to look at: files of pictures that fit a screen.
 
     Attributes:
-        place: "person", "garment", "mask" or "run".
-        stopped: the run ended because it was asked to.
+        before: the photo, or None where `after` is a comparison, the photo in it.
     """
 
-    sentence: str
-    place: str = "run"
-    stopped: bool = False
+    made: Made
+    after: Path
+    size: tuple[int, int]
+    before: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Spoken:
+    language: str
+    files: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,29 +75,27 @@ class Choices:
     steps: Any = None
     guidance: Any = None
     seed: Any = 42
-    show: Any = SHOWS[0]
     engine: Any = None
+    variations: Any = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Studio:
-    """One server's try-on, its temporary folder, and what its open pages have chosen.
+class Studio(Desk):
+    """One server's page: a desk, and what its open pages have chosen and made.
 
     Attributes:
-        limits: how large an upload may be.
-        texts: the words for errors of our own.
+        shelf: where that lies; languages: the words of the page.
+        promises: what the page says about the photos.
     """
 
-    tryon: TryOn
-    folder: TempFolder
-    texts: Texts
-    limits: Limits = DEFAULT_LIMITS
     shelf: Shelf = field(default_factory=Shelf)
+    languages: Mapping[str, Texts] = field(default_factory=every_language)
+    promises: Promises = Promises()  # noqa: RUF009  frozen
 
-    # ---- the page ----------------------------------------------------------------------------------------------------
+    # ---- the page: choosing ------------------------------------------------------------------------------------------
 
     def choose(self, session: str, slot: str, upload: str | Path) -> Path:
-        """Check the picture a page uploaded as its "person" or "garment", and remember it.
+        """Check the picture a page uploaded into one of `SLOTS`, and remember it.
 
         Returns:
             The file of a checked, upright, down-scaled copy, for the page to show.
@@ -96,23 +104,54 @@ class Studio:
             InputError: the picture cannot be used; nothing is remembered in its place.
         """
         self.shelf.drop(session, slot)
-        return self._remember(session, slot, self.folder.take(upload, what=WHATS[slot], linger=LINGER))
+        return self._remember(session, slot, self.folder.take(upload, what=_what(slot), linger=LINGER))
 
     def choose_example(self, session: str, slot: str, example: Path) -> Path:
         """The same for a picture that ships with the app."""
         return self._remember(session, slot, example.read_bytes())
 
+    def add_garments(self, session: str, uploads: Sequence[str]) -> None:
+        """Check further garments and remember those that can be used, as far as there is room.
+
+        Raises:
+            InputError: one of them cannot be used; "garment.full" where there was no room.
+        """
+        errors: list[InputError] = []
+        for upload in uploads:
+            try:
+                self._add_garment(session, upload)
+            except InputError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def _add_garment(self, session: str, upload: str) -> None:
+        data = self.folder.take(upload, what=WHATS["garment"])
+        if len(self.shelf.row(session, MORE)) >= MOST_MORE:
+            raise InputError(self.texts["garment.more_full"], code="garment.full")
+        photo = open_picture(data, what=WHATS["garment"], limits=self.limits)
+        self.shelf.append(session, MORE, Kept(data=data, size=photo.size), most=MOST_MORE)
+
+    def more_garments(self, session: str) -> dict[int, Kept]:
+        """{number: picture} of the further garments."""
+        return self.shelf.row(session, MORE)
+
+    def remove_garment(self, session: str, number: int) -> None:
+        self.shelf.drop(session, f"{MORE}:{number}")
+
     def _remember(self, session: str, slot: str, data: bytes) -> Path:
-        photo = open_picture(data, what=WHATS[slot], limits=self.limits)
+        photo = open_picture(data, what=_what(slot), limits=self.limits)
         self.shelf.put(session, slot, Kept(data=data, size=photo.size))
         if slot == "person":
-            self.shelf.drop(session, "painting")
+            self.paint_anew(session)
         return self._copy(photo, slot)
 
     def _copy(self, photo: Image.Image, slot: str) -> Path:
         path = self.folder.new_file(f"{slot}.png")
         save_picture(copy_for_painting(photo), path)
         return path
+
+    # ---- the page: the area that changes -----------------------------------------------------------------------------
 
     def paint_on(self, session: str) -> Path | None:
         """A copy of the session's person to paint on, or None if that person is being painted on already.
@@ -126,42 +165,81 @@ class Studio:
         self.shelf.put(session, "painting", person)
         return self._copy(open_picture(person.data, limits=self.limits), "person")
 
-    def dress(self, session: str, choices: Choices) -> Iterator[StepReport | Done]:
-        """Try the session's garment on its person: reports while it works, then what came of it.
+    def paint_anew(self, session: str) -> None:
+        """What is in the painter was thrown away."""
+        self.shelf.drop(session, "painting")
+        self.shelf.drop(session, "area")
+
+    def show_area(self, session: str, *, part: Any, engine: Any) -> tuple[Path, Path]:
+        """Find what would change, as a copy of the person and a layer over it to paint on.
+
+        Raises:
+            InputError: there is no person yet, or the photo does not show the part.
+        """
+        person = self._chosen(session, "person")
+        photo = open_picture(person.data, limits=self.limits)
+        found = self.tryon.mask(person.data, part, engine=engine)
+        area = area_of(found.mask, size=copy_for_painting(photo).size, part=part)
+        self.shelf.put(session, "painting", person)
+        self.shelf.put(session, "area", area)
+        layer = self.folder.new_file("area.png")
+        layer.write_bytes(area.layer.data)
+        return self._copy(photo, "person"), layer
+
+    def area_part(self, session: str) -> str | None:
+        """The part whose area is shown in the painter, or None."""
+        area = self.shelf.get(session, "area")
+        return area.part if area else None
+
+    def painting(self, session: str) -> bool:
+        """Whether the painter has the session's person in it."""
+        person = self.shelf.get(session, "person")
+        return person is not None and self.shelf.get(session, "painting") is person
+
+    # ---- the page: trying on -----------------------------------------------------------------------------------------
+
+    def wished(self, session: str, choices: Choices) -> int:
+        """How many pictures are asked for, as far as that can be said before the options are checked."""
+        garments = 2 if choices.part == OUTFIT else 1 + len(self.more_garments(session))
+        return garments * (choices.variations if choices.variations in range(1, MAX_VARIATIONS + 1) else 1)
+
+    def dress(self, session: str, choices: Choices) -> Iterator[Moment | Made | Skipped]:
+        """Try the session's garments on its person: moments while it works, and what came of it.
 
         Raises:
             InputError: something is missing or cannot be used.
         """
         layers = self._layers(choices.painted)
-        person, garment = (self._chosen(session, slot) for slot in ("person", "garment"))
-        request = TryOnRequest(
-            person=person.data,
-            garment=garment.data,
+        wish = self._wish(session, choices, layers)
+        with closing(steady(fulfil(self.tryon, wish))) as items:
+            for item in items:
+                yield self._keep(session, item) if isinstance(item, Look) else item
+
+    def _wish(self, session: str, choices: Choices, layers: list[bytes]) -> Wish:
+        person, outfit = self._chosen(session, "person"), choices.part == OUTFIT
+        garments = [self._chosen(session, slot) for slot in (SLOTS[1:] if outfit else SLOTS[1:2])]
+        more = [] if outfit else self.more_garments(session).values()
+        return Wish(
+            person=person,
+            garments=(*garments, *more),
             part=choices.part,
-            mask=painted_mask(layers, size=person.size),
+            mask=None if outfit else self._mask(session, layers, size=person.size),
             steps=choices.steps,
             guidance=choices.guidance,
             seed=choices.seed,
-            show=choices.show,
             engine=choices.engine,
+            variations=choices.variations,
         )
-        with closing(self._stream(request)) as items:
-            for item in items:
-                yield self._finish(session, item, show=request.show) if isinstance(item, TryOnResult) else item
 
-    def _finish(self, session: str, result: TryOnResult, *, show: str) -> Done:
-        picture = result.show(show)
-        kept = Kept(data=png_bytes(picture), size=picture.size, name=f"try-on-{result.seed}.png")
-        self.shelf.put(session, "result", kept)
-        return Done(path=self._answer(kept), info=result.info())
+    def _mask(self, session: str, layers: list[bytes], *, size: tuple[int, int]) -> np.ndarray | None:
+        """What was painted; nothing where the area that was handed out came back as it was: it is then found anew."""
+        area = self.shelf.get(session, "area")
+        if area is not None and untouched(layers, area):
+            return None
+        return painted_mask(layers, size=size)
 
-    def download(self, session: str) -> Path:
-        """A fresh file of the session's last result: its exact pixels as PNG."""
-        return self._answer(self._chosen(session, "result"))
-
-    def leave(self, session: str) -> None:
-        """The page was closed: forget what it had chosen and made."""
-        self.shelf.drop(session)
+    def _keep(self, session: str, look: Look) -> Made:
+        return Made(number=self.shelf.append(session, LOOKS, look, most=MOST_LOOKS), look=look)
 
     def _layers(self, painted: Painted) -> list[bytes]:
         """Read and remove the painted layers; the photo, which browsers send along, is removed unread."""
@@ -175,86 +253,67 @@ class Studio:
             raise InputError(self.texts[f"missing.{slot}"], code=f"{slot}.missing")
         return kept
 
-    # ---- the API -----------------------------------------------------------------------------------------------------
+    # ---- the page: what came of it -----------------------------------------------------------------------------------
 
-    def receive(self, **files: Any) -> dict[str, bytes | None]:
-        """Read and remove every upload of a request, given as gradio's clients refer to files: {"path": ...}.
+    def looks(self, session: str) -> dict[int, Look]:
+        """{number: try-on} of the session, the oldest first."""
+        return self.shelf.row(session, LOOKS)
 
-        Only "mask" may be None, and stays it.
+    def look(self, session: str, number: Any) -> Look:
+        """One of them. Raises InputError where there is none of that number (any more)."""
+        look = self.looks(session).get(number)
+        if look is None:
+            raise InputError(self.texts["missing.result"], code="result.missing")
+        return look
+
+    def view(self, session: str, number: Any, *, show: str) -> View:
+        """Fresh files to look at a try-on.
 
         Raises:
-            InputError: one is missing or is no upload; the others are removed all the same.
+            InputError: there is none of that number.
         """
-        received, errors = {}, []
-        for name, file in files.items():
-            try:
-                received[name] = None if name == "mask" and file is None else self._read(file, WHATS[name])
-            except InputError as error:
-                errors.append(error)
-        if errors:
-            raise errors[0]
-        return received
+        look = self.look(session, number)
+        made = Made(number=number, look=look)
+        if show != SHOWS[0]:
+            comparison = look.comparison(show)
+            return View(made=made, after=self._screen_copy(comparison, look.statement), size=comparison.size)
+        after, before = look.image(), self._screen_copy(look.photo())
+        return View(made=made, after=self._screen_copy(after, look.statement), size=after.size, before=before)
 
-    def _read(self, file: Any, what: str) -> bytes:
-        if file is None:
-            raise InputError(self.texts("api.missing", what=what), code="image.missing")
-        path = file.get("path") if isinstance(file, dict) else getattr(file, "path", None)
-        if not isinstance(path, str) or not path:
-            raise InputError(self.texts("api.no_file", what=what), code="image.type")
-        return self.folder.take(path, what=what)
-
-    def answer_tryon(self, request: TryOnRequest) -> Iterator[StepReport | tuple[Path, dict[str, Any]]]:
-        """A whole request, its pictures `receive`d: reports, then (picture file, info)."""
-        with closing(self._stream(request)) as items:
-            for item in items:
-                yield self._answered(item, show=request.show) if isinstance(item, TryOnResult) else item
-
-    def _answered(self, result: TryOnResult, *, show: str) -> tuple[Path, dict[str, Any]]:
-        path = self.folder.new_file(f"try-on-{result.seed}.png")
-        save_picture(result.show(show), path)
-        return path, result.info()
-
-    def answer_mask(self, *, person: bytes, part: str) -> tuple[Path, dict[str, Any]]:
-        """The automatic mask of a photo: (picture file, info)."""
-        mask = self.tryon.mask(person, part)
-        path = self.folder.new_file("mask.png")
-        save_picture(mask.mask, path)
-        return path, {"part": part, "notes": list(mask.notes)}
-
-    # ---- both --------------------------------------------------------------------------------------------------------
-
-    def trouble(self, error: Exception) -> Trouble:
-        """Any error in words. What is not its reader's to mend goes to the log, under a number the reader is told."""
-        if isinstance(error, Cancelled):
-            return Trouble(sentence=self.texts["run.stopped"], stopped=True)
-        if isinstance(error, InputError):
-            return Trouble(sentence=str(error), place=_place(error))
-        number = secrets.token_hex(4)
-        log.error("error %s", number, exc_info=error)
-        return Trouble(sentence=self.texts("run.failed", number=number))
-
-    def _answer(self, kept: Kept) -> Path:
-        path = self.folder.new_file(kept.name)
-        path.write_bytes(kept.data)
+    def download(self, session: str, number: Any, *, show: str = SHOWS[0]) -> Path:
+        """A fresh PNG file of a try-on: its exact pixels with its settings, or the comparison `show` names."""
+        look = self.look(session, number)
+        if show == SHOWS[0]:
+            path = self.folder.new_file(look.picture.name)
+            path.write_bytes(look.file())
+        else:
+            path = self.folder.new_file(f"comparison-{look.info['seed']}.png")
+            save_picture(look.comparison(show), path, statement=look.statement)
         return path
 
-    def _stream(self, request: TryOnRequest) -> Iterator[StepReport | TryOnResult]:
-        """`TryOn.stream`, whose closing does not make the closer wait: that is gradio's event loop."""
-        stream = self.tryon.stream(request)
-        try:
-            for item in stream:  # noqa: UP028  `yield from` would hand a close() on, and wait for the step's end
-                yield item
-        finally:
-            _elsewhere(stream.close)
+    def _screen_copy(self, image: Image.Image, statement: Statement | None = None) -> Path:
+        path = self.folder.new_file("picture.jpg")
+        save_picture(fitted(image, SCREEN), path, statement=statement)
+        return path
 
+    def leave(self, session: str) -> None:
+        """The page was closed: forget what it had chosen and made."""
+        self.shelf.drop(session)
 
-def _elsewhere(work: Callable[[], None]) -> None:
-    threading.Thread(target=work, name="catvton-stop", daemon=True).start()
+    # ---- the page: language ------------------------------------------------------------------------------------------
 
+    def speak(self, language: Any) -> Texts:
+        """The words of a language; the API's for one that is not spoken here."""
+        return self.languages.get(language, self.texts)
 
-def _place(error: InputError) -> str:
-    """Where on the page an error belongs, by its code or by the picture its sentence is about."""
-    subject = error.code.partition(".")[0]
-    if subject == "image":
-        subject = next((slot for slot, what in WHATS.items() if what in str(error)), "run")
-    return {"person": "person", "part": "person", "garment": "garment", "mask": "mask"}.get(subject, "run")
+    def turn_to(self, session: str, language: str) -> None:
+        """The page is read in another language from now on."""
+        self.shelf.put(session, "language", _Spoken(language=language))
+
+    def language(self, session: str) -> str | None:
+        """The language a page was turned to; None where it was to none, or has been forgotten."""
+        spoken = self.shelf.get(session, "language")
+        return spoken.language if spoken else None
+
+def _what(slot: str) -> str:
+    return WHATS.get(slot, WHATS["garment"])

@@ -2,16 +2,49 @@
 
 import json
 import os
+from dataclasses import dataclass
 
 import pytest
 from playwright.sync_api import sync_playwright
 
+from catvton.web.texts import Texts, every_language
 from tests.web_fakes import FakeTryOn, garment_picture, person_picture, saved, serving
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update"]
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 PATIENCE = 120_000  # milliseconds before a wait fails; a free machine needs a fraction
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What a visitor sits before."""
+
+    width: int
+    height: int
+    language: str
+    touch: bool = False
+    dark: bool = False
+
+    @property
+    def texts(self) -> Texts:
+        return every_language()[self.language]
+
+    @property
+    def context(self) -> dict:
+        """What Playwright is to pretend."""
+        return {"viewport": {"width": self.width, "height": self.height}, "has_touch": self.touch,
+                "is_mobile": self.touch, "locale": {"en": "en-US", "id": "id-ID"}[self.language],
+                "color_scheme": "dark" if self.dark else "light", "accept_downloads": True}
+
+
+DESKTOP = Screen(1280, 900, "en")
+PHONE = Screen(390, 844, "id", touch=True, dark=True)
+
+
+@pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop-en", "phone-id"])
+def screen(request):
+    return request.param
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +78,7 @@ def shared_tryon():
 def tryon(shared_tryon):
     shared_tryon.gate.set()
     shared_tryon.started.clear()
+    shared_tryon.free_steps = 0
     yield shared_tryon
     shared_tryon.gate.set()
 
@@ -57,7 +91,7 @@ def server(shared_tryon, examples, tmp_path_factory):
 
 @pytest.fixture
 def open_page(chromium, server):
-    """open_page(width=..., height=...) -> a loaded page."""
+    """open_page(screen) -> a loaded page in the browser's language."""
     contexts, faults = [], []
 
     def watch(page):
@@ -68,13 +102,14 @@ def open_page(chromium, server):
     def foreign(url):
         return not url.startswith((server.url, "data:", "blob:", "about:"))
 
-    def open_page(*, width=1280, height=900):
-        contexts.append(chromium.new_context(viewport={"width": width, "height": height}, accept_downloads=True))
+    def open_page(screen=DESKTOP):
+        contexts.append(chromium.new_context(**screen.context))
         page = contexts[-1].new_page()
         page.set_default_timeout(PATIENCE)
         watch(page)
         page.goto(server.url)
-        page.wait_for_selector("#go")
+        page.wait_for_selector("body.studio-ready #go")
+        page.wait_for_selector(f"#go:has-text('{screen.texts['run.go']}')")
         return page
 
     yield open_page

@@ -1,4 +1,4 @@
-"""What a visitor does, in a real browser."""
+"""What a visitor does, in a real browser, at a desktop in English and on a phone in Indonesian."""
 
 import io
 import time
@@ -8,21 +8,21 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from catvton.images import png_bytes
-from tests.browser.conftest import PATIENCE
+from tests.browser.conftest import DESKTOP, PATIENCE, PHONE
+from tests.browser.driving import (
+    choose,
+    choose_both,
+    downloaded,
+    dressed,
+    enter,
+    file,
+    open_painter,
+    pick,
+    run,
+    stroke,
+    turned_photo,
+)
 from tests.web_fakes import garment_picture, person_picture
-
-
-def file(picture, name="photo.png"):
-    return {"name": name, "mimeType": "image/png", "buffer": png_bytes(picture)}
-
-
-def turned_photo():
-    """What phones write: pixels on their side, and a tag that says so."""
-    exif, data = Image.Exif(), io.BytesIO()
-    exif[0x0112] = 6
-    person_picture().transpose(Image.Transpose.ROTATE_90).save(data, "PNG", exif=exif)
-    return {"name": "phone.png", "mimeType": "image/png", "buffer": data.getvalue()}
 
 
 def heic(picture):
@@ -32,91 +32,90 @@ def heic(picture):
     return {"name": "IMG_1.HEIC", "mimeType": "image/heic", "buffer": data.getvalue()}
 
 
-def choose(page, *, person=None, garment=None):
-    for slot, chosen in (("person", person), ("garment", garment)):
-        if chosen is not None:
-            page.set_input_files(f"#{slot} input[type=file]", chosen)
-            # The server's checked copy has taken the place of what was uploaded.
-            page.wait_for_selector(f"#{slot} img[src*='/answers/']")
-
-
-def enter(page, field, text):
-    """Type into a field until it stays: gradio sets a part that has just appeared to its default once more."""
-    for _ in range(20):
-        page.fill(field, text)
-        page.keyboard.press("Tab")
-        page.wait_for_timeout(300)
-        if page.input_value(field) == text:
-            return
-    pytest.fail(f"{field} does not keep {text}")
-
-
-def dressed(page):
-    """Press the button, wait for the picture, download it: uint8 HxWx3."""
-    page.eval_on_selector_all("#status .studio-facts", "all => all.forEach(old => old.classList.add('old'))")
-    page.click("#go")
-    page.wait_for_selector("#status .studio-facts:not(.old)")
-    page.wait_for_selector("#result img")
-    with page.expect_download() as download:
-        page.click("#download")
-    assert download.value.suggested_filename.endswith(".png")
-    return np.asarray(Image.open(download.value.path()))
-
-
-def paint(page):
-    """One stroke across the middle of the photo."""
-    page.click("#painting > button")
-    canvas = page.locator("#painter canvas").first
-    canvas.wait_for()
-    page.wait_for_function("() => !document.querySelector('#painter .loading')")
-    page.wait_for_timeout(1500)  # the editor fits the photo into its frame without a sign that it has
-    canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x - 25, y)
-    page.mouse.down()
-    page.mouse.move(x + 25, y + 12, steps=5)
-    page.mouse.up()
-
-
-def test_a_try_on_from_uploads_with_a_painted_area_and_other_options(open_page, tryon):
-    page = open_page()
+def test_a_try_on_from_uploads_with_other_options_is_shown_three_ways_and_downloaded(open_page, tryon, screen):
+    page, texts = open_page(screen), screen.texts
     choose(page, person=turned_photo(), garment=heic(garment_picture()))
     assert page.eval_on_selector("#person img", "image => [image.naturalWidth, image.naturalHeight]") == [300, 400]
 
-    plain = dressed(page)
-    before = np.asarray(person_picture())
+    plain, before = dressed(page), np.asarray(person_picture())
     assert plain.shape == before.shape and (plain[:100] == before[:100]).all()
-    assert "Seed 42" in page.inner_text("#status") and "A note for <you>." in page.inner_text("#status")
+    assert texts("run.seed", seed=42) in page.inner_text("#facts")
+    assert "A note for <you>." in page.inner_text("#facts")
 
     page.click("#advanced > button")
     enter(page, "#steps input[type=number]", "7")
     enter(page, "#seed input", "-1")
-    page.click("#show label:has-text('Input and result')")
-    page.click("#part label:has-text('Trousers')")
-    paint(page)
-    beside = dressed(page)
+    pick(page, "part", "lower")
+    run(page)
     request = tryon.requests[-1]
-    assert (request.steps, request.seed, request.part, request.show) == (7, -1, "lower", "input & result")
-    assert beside.shape == (400, 3 * 308 - 8, 3) and (beside[:, :300] == before).all()
-    changed = (beside[:, -300:] != before).any(-1)
-    assert np.array_equal(changed, request.mask > 0)
+    assert (request.steps, request.seed, request.part, request.variations) == (7, -1, "lower", 1)
+
+    name, picture = downloaded(page)
+    seed = name.removeprefix("try-on-").removesuffix(".png")
+    assert {key: picture.info[key] for key in ("seed", "steps", "guidance", "part", "engine")} == {
+        "seed": seed, "steps": "7", "guidance": "2.5", "part": "lower", "engine": "plain@1"}
+    assert "compositeWithTrainedAlgorithmicMedia" in picture.info["XML:com.adobe.xmp"]
+
+    for show, panels in (("input & result", 3), ("input & mask & result", 4)):
+        pick(page, "show", show)
+        page.wait_for_selector(f"#result figure:not(.studio-compare) img[alt='{texts['result.picture_alt']}']")
+        _, comparison = downloaded(page, "#download-comparison")
+        pixels = np.asarray(comparison)
+        assert pixels.shape == (400, panels * 308 - 8, 3)
+        assert (pixels[:, :300] == before).all() and (pixels[:, -300:] == np.asarray(picture)).all()
+
+
+def test_the_area_is_shown_first_and_what_is_painted_over_it_wins(open_page, tryon, screen):
+    page, texts = open_page(screen), screen.texts
+    choose_both(page)
+    open_painter(page)
+    page.click("#show-area")
+    page.wait_for_selector(f"#painting-hint:has-text('{texts('mask.found', part=texts['part.upper'])}')")
+    page.wait_for_timeout(1500)
+    run(page)
+    assert tryon.requests[-1].mask is None  # as it was found, to the pixel
+
+    page.click(f"#painter button[aria-label='{texts['gradio.clear']}']")
+    page.wait_for_selector(f"#painting-hint:has-text('{texts['mask.hint'][:20]}')")  # the photo is back, empty
+    page.wait_for_timeout(1500)
+    stroke(page)
+    pixels = dressed(page)
+    mask = tryon.requests[-1].mask
+    changed = (pixels != np.asarray(person_picture())).any(-1)
+    assert np.array_equal(changed, mask > 0)
     assert 0 < changed.mean() < 0.3 and changed[180:240, 130:170].any() and not changed[:60].any()
 
 
-def test_stopping_ends_the_run_within_a_step_and_the_next_one_begins(open_page, tryon):
-    page = open_page()
-    choose(page, person=file(person_picture()), garment=file(garment_picture()))
+def test_what_is_added_to_the_area_that_was_found_changes_too(open_page, tryon):
+    page = open_page(DESKTOP)
+    choose_both(page)
+    open_painter(page)
+    page.click("#show-area")
+    page.wait_for_selector("#painting-hint:has-text('This area was found')")
+    page.wait_for_timeout(1500)
+    stroke(page)
+    run(page)
+    found, mask = tryon.mask(person_picture()).mask > 0, tryon.requests[-1].mask > 0
+    assert (mask & found).sum() > 0.97 * found.sum()  # the copy that is painted on is a little coarser than the photo
+    assert (mask & ~found).any()
+
+    pick(page, "part", "lower")
+    page.wait_for_selector("#painting-hint:has-text('for another part')")
+
+
+def test_stopping_ends_the_run_within_a_step_and_the_next_one_begins(open_page, tryon, screen):
+    page, texts = open_page(screen), screen.texts
+    choose_both(page)
     tryon.gate.clear()
     before = tryon.steps_done
     page.click("#go")
-    page.wait_for_selector("#status:has-text('Step 1 of 4')")
+    page.wait_for_selector(f"#status:has-text('{texts('run.generate', step=1, steps=4)}')")
     assert page.is_disabled("#go")
     page.click("#stop")
-    page.wait_for_selector("#status:has-text('Stopped')")
+    page.wait_for_selector(f"#status:has-text('{texts['run.stopped'][:12]}')")
     assert page.is_enabled("#go") and page.is_disabled("#stop")
     page.wait_for_timeout(1500)  # gradio closes the handler within a second
-    assert "Stopped" in page.inner_text("#status")
+    assert texts["run.stopped"][:12] in page.inner_text("#status")
     tryon.gate.set()
     assert tryon.ended.wait(PATIENCE / 1000)
     assert tryon.steps_done == before + 1
@@ -124,7 +123,7 @@ def test_stopping_ends_the_run_within_a_step_and_the_next_one_begins(open_page, 
 
 
 def test_errors_appear_in_words_where_they_happen(open_page):
-    page = open_page()
+    page = open_page(DESKTOP)
     page.set_input_files("#person input[type=file]", {"name": "cat.png", "mimeType": "image/png", "buffer": b"no cat"})
     alert = page.wait_for_selector("#person-message [role=alert]")
     assert "person photo" in alert.inner_text() and "PNG" in alert.inner_text()
@@ -147,13 +146,22 @@ def test_errors_appear_in_words_where_they_happen(open_page):
 
 
 def choose_again(page):
-    page.click("#person button[aria-label*='lear' i], #person button[aria-label*='emove' i]")
+    page.click("#person button[aria-label='Remove Image']")
     page.wait_for_selector("#person img", state="detached")
     choose(page, person=file(person_picture()))
 
 
+def test_errors_are_told_in_the_pages_language_and_brought_into_view_on_a_phone(open_page):
+    page = open_page(PHONE)
+    choose(page, person=file(Image.new("RGB", (300, 400), "teal")), garment=file(garment_picture()))
+    page.click("#go")
+    alert = page.wait_for_selector("#person-message:has-text('Tidak ada orang yang ditemukan')")
+    page.wait_for_function("alert => { const {top, bottom} = alert.getBoundingClientRect(); "
+                           "return 0 <= top && bottom <= innerHeight; }", arg=alert)
+
+
 def test_an_engines_own_ranges_come_with_it(open_page, tryon):
-    page = open_page()
+    page = open_page(DESKTOP)
     assert "for any purpose" in page.inner_text("#licence")
     page.click("#advanced > button")
     page.click("#engine input")
@@ -164,11 +172,9 @@ def test_an_engines_own_ranges_come_with_it(open_page, tryon):
 
 
 def test_examples_fill_the_form_on_a_phone_and_leaving_forgets_them(open_page, server, tryon):
-    page = open_page(width=390, height=844)
-    width = page.evaluate("() => document.documentElement.scrollWidth")
-    assert width <= 390
+    page = open_page(PHONE)
     person, garment = page.locator("#person").bounding_box(), page.locator("#garment").bounding_box()
-    assert garment["y"] > person["y"] + person["height"] and page.locator("#go").bounding_box()["y"] > garment["y"]
+    assert garment["y"] > person["y"] + person["height"]
 
     page.click("#person-examples button[aria-label='A walker']")
     page.wait_for_selector("#person img[src*='/answers/']")

@@ -1,0 +1,54 @@
+"""How large the watermark's tiles are in a picture that may have been resized since: by how far it repeats itself."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+SMALLEST, LARGEST = 48.0, 300.0  # pixels; what is looked for
+_FARTHEST = 8  # repeats that are looked at in each direction
+_LOUDEST = 4.0  # standard deviations; what a single feature of the picture may add
+
+
+def periods(even: np.ndarray, count: int) -> list[float]:
+    """The likeliest periods of a pattern that repeats both ways, in pixels, likeliest first; fewer if there are none.
+
+    even: float32 HxW, a picture all of whose parts are equally loud (mean about 0).
+    """
+    reach = [int(min(0.75 * side, _FARTHEST * LARGEST)) for side in even.shape]
+    if min(reach) < SMALLEST:
+        return []
+    likeness = _self_likeness(even, reach)
+    tried = np.geomspace(SMALLEST, LARGEST, 1 + int(np.log(LARGEST / SMALLEST) * 1.5 * max(reach)))  # to a pixel there
+    scores = np.array([_score(likeness, period) for period in tried])
+    found = []
+    while len(found) < count and scores.max() > 0:
+        best = tried[scores.argmax()]
+        found.append(float(best))
+        scores[np.abs(tried / best - 1) < 0.01] = 0
+    return found
+
+
+def _self_likeness(even: np.ndarray, reach: list[int]) -> np.ndarray:
+    """float32 (reach + 2): the autocorrelation from lag 0 on, down and across; its own standard deviation is 1."""
+    shape = [cv2.getOptimalDFTSize(side + far + 2) for side, far in zip(even.shape, reach, strict=True)]
+    power = np.abs(np.fft.rfft2(even, shape)) ** 2
+    likeness = np.fft.irfft2(power, shape)[: reach[0] + 2, : reach[1] + 2]
+    return (likeness / max(float(likeness[8:, 8:].std()), 1e-12)).astype(np.float32)
+
+
+def _score(likeness: np.ndarray, period: float) -> float:
+    """How much more the picture is like itself at the multiples of `period` than elsewhere, in standard deviations."""
+    rows, columns = (
+        np.arange(min(int((side - 2) / period), _FARTHEST) + 1) * period for side in likeness.shape
+    )
+    values = _sampled(likeness, rows[:, None], columns[None]).ravel()[1:]  # without lag 0
+    return float(values.clip(-_LOUDEST, _LOUDEST).sum() / np.sqrt(max(len(values), 1)))
+
+
+def _sampled(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    top, left = rows.astype(int), columns.astype(int)
+    down, right = rows - top, columns - left
+    upper = values[top, left] * (1 - right) + values[top, left + 1] * right
+    lower = values[top + 1, left] * (1 - right) + values[top + 1, left + 1] * right
+    return upper * (1 - down) + lower * down
