@@ -18,7 +18,7 @@ TORCH  := "torch>=2.8,<2.14"
 run: $(VENV)/.stamp-run
 	$(PY) app.py
 
-test: $(VENV)/.stamp-dev browser
+test: $(VENV)/.stamp-dev system
 	OMP_NUM_THREADS=1 $(PY) -m pytest -m "not proof" -n auto --dist loadfile
 
 # One after another and on all cores, so that the seconds mean something.
@@ -28,13 +28,14 @@ proof: test
 
 lint: $(VENV)/.stamp-dev
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/hadolint Dockerfile
 
 # A stamp is as new as the requirements it was made from: pip runs again only when they change.
 $(VENV)/.stamp-run: requirements.txt | $(VENV)/bin/python
 	$(PIP) -r $<
 	@touch $@
 
-$(VENV)/.stamp-dev: requirements-dev.txt requirements-train.txt requirements.txt | $(VENV)/bin/python
+$(VENV)/.stamp-dev: requirements-dev.txt $(filter-out requirements-dev.txt requirements-detectron2.txt,$(wildcard requirements*.txt)) | $(VENV)/bin/python
 	$(PIP) -r $<
 	@touch $@ $(VENV)/.stamp-run
 
@@ -43,13 +44,33 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(if $(TORCH_INDEX),$(PIP) $(TORCH) --index-url $(TORCH_INDEX))
 
-# The browser tests drive the system's Chromium or Chrome; on a bare Debian, as root, it is installed.
-.PHONY: browser
+# What the tests need of the system: a browser to drive, Redis and PostgreSQL to start as servers of their own, and curl and
+# Node for the examples of the API. On a bare Debian, as root, what is missing is installed; elsewhere a sentence says what.
+BROWSERS   := chromium chromium-browser google-chrome
+POSTGRES   := $(wildcard /usr/lib/postgresql/*/bin/initdb)
+
+.PHONY: system browser servers clients
+system: browser servers clients
+
 browser:
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; \
-	  else echo "The browser tests need Chromium or Chrome: install one and run make test again." >&2; exit 1; fi; }
+	@$(foreach name,$(BROWSERS),command -v $(name) >/dev/null ||) \
+	  $(call install,chromium fonts-dejavu-core,Chromium or Chrome)
+
+# Without the server that Debian would start right away: the tests start theirs on ports of their own.
+servers:
+	@command -v redis-server >/dev/null || $(call install,redis-server,Redis)
+	@$(if $(POSTGRES),:,command -v pg_ctl >/dev/null) || $(call install,postgresql,PostgreSQL)
+
+clients:
+	@command -v curl >/dev/null || $(call install,curl,curl)
+	@command -v node >/dev/null || $(call install,nodejs,Node)
+
+# $(call install,packages,what to name it to people)
+define install
+{ if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $(1); \
+  else echo "The tests need $(2): install it and run make test again." >&2; exit 1; fi; }
+endef
 
 clean:
 	rm -rf $(VENV) runs dist .pytest_cache .hypothesis .ruff_cache

@@ -25,6 +25,7 @@ COMMANDS = {
     "users": ("catvton.commands.users", "make and remove accounts, set passwords, hand out API keys"),
     "trace": ("catvton.commands.trace", "find the job that made a picture"),
     "records": ("catvton.commands.records", "list, purge and forget what is remembered of jobs"),
+    "doctor": ("catvton.commands.doctor", "check this deployment and say what is wrong with it"),
     "bench": ("catvton.commands.bench", "measure seconds and memory on this machine"),
     "train": ("catvton.training.cli", "train the built-in model from raw photos"),
     "evaluate": ("catvton.evaluation.cli", "print the figures of the built-in model"),

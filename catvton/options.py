@@ -55,6 +55,16 @@ def check_options(request: TryOnRequest, cards: Mapping[str, ModelCard], *, defa
     )
 
 
+def check_mask_options(cards: Mapping[str, ModelCard], *, part: Any, engine: Any = None) -> tuple[str, str]:
+    """(part, engine name) of a request for a mask; `cards` as for `check_options`, the default first.
+
+    Raises:
+        InputError: as `check_options` does.
+    """
+    name = one_of("engine", next(iter(cards)) if engine is None else engine, tuple(cards))
+    return one_of("part", part, cards[name].parts), name
+
+
 def one_of(option: str, value: Any, accepted: tuple[str, ...]) -> str:
     """`value` if it is one of the accepted words; InputError "option.<option>" otherwise."""
     if not isinstance(value, str) or value not in accepted:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from dotenv import dotenv_values
 from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from catvton import hosting
 from catvton.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -97,12 +98,43 @@ class Settings(BaseSettings):
         le=0.5,
         allow_inf_nan=False,
     )
+    moderation: Literal["auto", "on", "off"] = _setting(
+        "auto",
+        "Whether photos and results are checked for people shown mostly undressed: auto is on for the server and off "
+        "for the command line. The safety checker that comes with an official engine is asked in any case.",
+        accepted="auto, on or off",
+    )
+    moderation_model: str = _setting(
+        "",
+        "An image classifier that is asked as well wherever that check is on: a repository of the Hugging Face hub, or "
+        "a folder with its files. Empty: none.",
+        accepted="owner/name, or the path of a folder",
+    )
+    moderation_labels: str = _setting(
+        "nsfw",
+        "Which of that classifier's labels count as not to be shown, with commas between them.",
+        accepted="labels of the classifier, like nsfw or porn,hentai",
+    )
+    moderation_threshold: float = _setting(
+        0.5,
+        "Above which chance of those labels, taken together, a picture is refused.",
+        accepted="a number from 0 to 1",
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+    )
     models_dir: Path | None = _setting(
         None,
         "The folder of the weights that `python -m catvton models download` fetches, and of their lock. Empty: the "
         "folder models beside the app's own code, wherever it is started from. A relative path starts at the working "
         "directory.",
         accepted="the path of a folder",
+    )
+    download: str = _setting(
+        "",
+        "Engines whose weights the server fetches before it starts, where they are not complete: for machines where "
+        "nobody can type a command, as Spaces. Empty: nothing is ever downloaded unasked.",
+        accepted="names of engines with spaces between them, like catvton, or catvton@vitonhd for a version",
     )
     registry: Path | None = _setting(
         None,
@@ -189,14 +221,17 @@ class Settings(BaseSettings):
     records_days: int = _setting(
         90,
         "How many days the record of a job is kept: when, for which account, with which engine and options, and how it "
-        "ended; never a picture, a file name or an address. 0 keeps no records.",
+        "ended; never a picture, a file name or an address. 0 keeps no records; those there are go with `python -m "
+        "catvton records purge`.",
         accepted="a whole number from 0 to 36500",
         ge=0,
         le=36_500,
     )
     history_hours: int = _setting(
         0,
-        "How many hours results, but never photos, are kept in the folder history of CATVTON_DATA_DIR. 0 keeps none.",
+        "How many hours results, but never photos, are kept in the folder history of CATVTON_DATA_DIR; no longer than "
+        "CATVTON_RECORDS_DAYS. A server looks for what is too old when it starts and every five minutes. 0 keeps none, "
+        "and removes those there are.",
         accepted="a whole number from 0 to 8760",
         ge=0,
         le=8760,
@@ -243,6 +278,18 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = _setting(
         "text", "Whether a line of the log is for people, or one JSON object for programs.", accepted="text or json"
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The hosting's own defaults come last: whatever an operator has said wins over them."""
+        return init_settings, env_settings, dotenv_settings, InitSettingsSource(settings_cls, hosting.defaults())
 
     def __init__(self, **values: Any) -> None:
         written = _written(values.get("_env_file", ENV_FILE))

@@ -5,13 +5,19 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from catvton import zerogpu
 from catvton.engines import PipelineEngine
 from catvton.errors import SettingsError
 from catvton.hub.offers import Offer, offer
 from catvton.masking import Maskers
 from catvton.safety.folders import StableDiffusionCheckers
+from catvton.safety.moderation import Moderation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from catvton.cards import ModelCard
+    from catvton.engines import Engine
     from catvton.records.keeper import Keeper
     from catvton.safety.credentials import ContentCredentials
     from catvton.safety.watermark import Watermark
@@ -26,28 +32,38 @@ def parts(settings: Settings, *, service: bool = False) -> dict[str, Any]:
     """The arguments of `TryOn`. Nothing is loaded and nothing downloaded.
 
     Args:
-        service: whether it serves others; see `handing_out`.
+        service: whether it serves others; see `handing_out`. What others send and get is moderated, unless the
+            settings say no; one's own pictures only if they ask for it.
 
     Raises:
         SettingsError: a setting asks for what there cannot be.
     """
+    beside = settings  # for everything beside the engines
+    if zerogpu.active():
+        zerogpu.prepare()
+        beside = settings.model_copy(update={"device": "cpu"})  # the card is borrowed for the engines alone
     offered = offer(settings)
     default, why = default_engine(settings, offered)
     log.info("the engine is %s (%s)", offered.cards[default].id, why)
     _tell(offered)
-    maskers = Maskers(device=settings.device, backend=settings.densepose_backend)
+    maskers = Maskers(device=beside.device, backend=settings.densepose_backend)
     return {
-        "engines": [
-            PipelineEngine(card, device=settings.device, dtype=settings.dtype, memory=settings.memory)
-            for card in offered.cards.values()
-        ],
+        "engines": _engines(settings, offered.cards.values()),
         "masker": maskers.built_in,
         "maskers": maskers,
-        "safety": StableDiffusionCheckers(adjustment=settings.safety_adjustment, device=settings.device),
+        "safety": StableDiffusionCheckers(adjustment=settings.safety_adjustment, device=beside.device),
+        "moderation": Moderation.from_settings(beside, service=service),
         "default": default,
         "limits": settings.limits,
         **handing_out(settings, service=service),
     }
+
+
+def _engines(settings: Settings, cards: Iterable[ModelCard]) -> list[Engine]:
+    how: dict[str, Any] = {"dtype": settings.dtype, "memory": settings.memory}
+    if zerogpu.active():
+        return zerogpu.engines(list(cards), **how)
+    return [PipelineEngine(card, device=settings.device, **how) for card in cards]
 
 
 def handing_out(settings: Settings, *, service: bool) -> dict[str, Any]:
@@ -76,8 +92,11 @@ def _watermark() -> Watermark:
 
 
 def _recorder(settings: Settings, *, service: bool) -> Keeper | None:
+    from catvton.records.history import clear
     from catvton.records.keeper import Keeper
 
+    if service and not settings.history_hours:
+        clear(settings)
     if not (settings.records_days or settings.history_hours):
         return None
     keeper = Keeper.from_settings(settings)

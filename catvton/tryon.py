@@ -29,6 +29,7 @@ from catvton.progress import Listener, Progress, as_stream
 from catvton.records import Ledger, Recorder
 from catvton.result import PARTS, TryOnRequest, TryOnResult
 from catvton.safety.marking import Marker
+from catvton.safety.moderation import Moderation, Screened, may_preview
 from catvton.safety.sieve import Sifted, sift
 from catvton.safety.statement import Signer, Statement
 from catvton.start import Placer, Start
@@ -54,6 +55,7 @@ class TryOn:
         maskers: an engine's own masker, asked for at each run; None: `masker` for all.
         safety: the safety checker of an engine, asked for at each run: it returns the same one every time, or None
             for an engine that needs none. None: no engine needs one.
+        moderation: the checks both photos and every result must pass, whatever the engine; None: there are none.
         default: name of the engine used when a request names none; None is the first.
         limits: how large a picture may be.
         watermark: puts the job's number into every result and preview, invisibly; None leaves their pixels alone.
@@ -69,6 +71,7 @@ class TryOn:
         *,
         maskers: Callable[[ModelCard], Masker] | None = None,
         safety: Callable[[ModelCard], Checker | None] | None = None,
+        moderation: Moderation | None = None,
         default: str | None = None,
         limits: Limits | None = None,
         watermark: Watermark | None = None,
@@ -80,7 +83,8 @@ class TryOn:
         self._placers = {name: Placer(engine.card) for name, engine in self._engines.items() if engine.card.placement}
         self._masker = masker
         self._masker_of = maskers or (lambda card: masker)
-        self._checker_of = safety or (lambda card: None)
+        self._moderation = moderation or Moderation()
+        self._checker_of = self._moderation.results(safety or (lambda card: None))
         self._default = default or next(iter(self._engines))
         if self._default not in self._engines:
             raise SettingsError(f'There is no engine "{default}": choose one of {", ".join(self._engines)}.')
@@ -127,10 +131,12 @@ class TryOn:
 
         Args:
             on_step: called at the start of each stage and after each step, in this thread; may raise `Cancelled`.
-                Where the engine has a safety checker, previews show the photo: half-made pictures are not checked.
+                Where the engine has a safety checker, previews show the photo: half-made pictures are not checked by
+                one. The embedded check of `moderation` is asked about each.
 
         Raises:
             InputError: something in the request its author can mend.
+            Refused: the moderation refuses a photo, or every picture; an InputError.
             ResultWithheld: the safety checker flagged every picture; an InputError.
             WeightsError: files of the engine or its safety checker are missing or damaged.
             Cancelled: `on_step` asked for it.
@@ -149,6 +155,8 @@ class TryOn:
             garment = open_picture(request.garment, what="garment photo", limits=self._limits)
             drawn = None if request.mask is None else open_mask(request.mask, size=photo.size, limits=self._limits)
 
+        screened = self._screened(photo, garment, track)
+
         with track.stage("mask", preview=photo):
             region = self._region(photo, drawn, options)
             base = photo if card.mask_free else bare(photo, region.mask)
@@ -166,7 +174,10 @@ class TryOn:
             return Image.fromarray(pasted)
 
         def preview(half_made: Image.Image) -> Image.Image:
-            return photo if checker is not None else self._marker.picture(paste(half_made), job.number)
+            if not may_preview(checker):
+                return photo
+            shown = paste(half_made)
+            return self._marker.picture(shown, job.number) if screened.lets(shown) else photo
 
         with track.stage("generate", preview=photo):
             checker, said = self._checker_of(card), []  # before the work: what cannot be checked is not made
@@ -242,6 +253,16 @@ class TryOn:
         photo = open_picture(person, what="person photo", limits=self._limits)
         with sentences():
             return self._masker_of(card)(photo, part)
+
+    def _screened(self, photo: Image.Image, garment: Image.Image, track: Progress) -> Screened:
+        """Both photos, asked about before anything is made of them.
+
+        By the built-in masker for every engine, as the check is measured with it; it remembers what it saw in a photo.
+        """
+        if not self._moderation.on:
+            return Screened()
+        with track.stage("screen", preview=photo):
+            return self._moderation.screen(photo, garment, parse=self._masker.parse)
 
     def _region(self, photo: Image.Image, drawn: np.ndarray | None, options: Options) -> Region:
         """What may change: what was drawn; else what the engine's masker finds, or all a mask-free engine sees."""

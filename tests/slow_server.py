@@ -1,9 +1,14 @@
-"""A server process for tests of its end and of its log: the app's own `serve` around a `TryOn` that takes its time."""
+"""A server process for tests of its end and of its log: the app's own `serve` around a `TryOn` that takes its time.
+
+While the file TEST_HOLD names exists, a run that has begun does not go on.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from pathlib import Path
 
 from catvton.service.logs import configure
 from catvton.settings import Settings
@@ -11,11 +16,12 @@ from catvton.tryon import TryOn
 from catvton.web.server import serve
 from tests.web_fakes import FakeTryOn
 
-STEP_SECONDS = 0.1
+STEP_SECONDS = 0.01
+HOLD = Path(os.environ["TEST_HOLD"]) if "TEST_HOLD" in os.environ else None
 
 
 class Slow(FakeTryOn):
-    """Every step takes a while; a run with seed 666 fails in a way nobody foresaw."""
+    """Every step takes a while, or as long as the test wants; a run with seed 666 fails in a way nobody foresaw."""
 
     def _run(self, request, on_step):
         if request.seed == 666:
@@ -23,6 +29,8 @@ class Slow(FakeTryOn):
 
         def step(report):
             time.sleep(STEP_SECONDS)
+            while HOLD and HOLD.exists() and report.step:
+                time.sleep(STEP_SECONDS)
             if on_step is not None:
                 on_step(report)
 

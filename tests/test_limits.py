@@ -60,7 +60,7 @@ def test_windows_are_read_as_the_settings_let_them_through(text, windows):
 
 @pytest.mark.parametrize("text", ["5", "5/", "0/minute", "5/fortnight", "five/minute", "5/minute,6/hour", "-1/day"])
 def test_other_windows_are_refused_by_the_settings(text):
-    with pytest.raises(SettingsError, match="CATVTON_RATE_LIMITS.*5/minute;60/hour"):
+    with pytest.raises(SettingsError, match=r"CATVTON_RATE_LIMITS.*5/minute;60/hour"):
         Settings(rate_limits=text)
 
 

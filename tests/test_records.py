@@ -21,7 +21,7 @@ from sqlalchemy import text
 from catvton.errors import Cancelled, InputError, ResultWithheld, SettingsError, WeightsError
 from catvton.records import Job, outcome_of
 from catvton.records.database import open_database, sqlite_engine, url_engine
-from catvton.records.errors import RecordsError
+from catvton.records.errors import RecordRefused, RecordsError
 from catvton.records.history import History
 from catvton.records.keeper import MOST_WAITING, Counts, Keeper
 from catvton.records.migrations import VERSION_TABLE, upgrade
@@ -29,6 +29,7 @@ from catvton.records.models import Base
 from catvton.records.store import Records
 from catvton.safety.statement import Statement, read_statement
 from catvton.settings import Settings
+from catvton.startup import handing_out
 
 ROOT = Path(__file__).parents[1]
 NOON = datetime(2026, 11, 1, 12, 0, 30, 250_000, tzinfo=UTC)
@@ -105,6 +106,26 @@ def test_purge_by_age_and_forget_by_account(records):
     assert sorted(records.forget("ann")) == [f"{number:012x}" for number in (1, 3)]
     assert [int(each.id, 16) for each in records.list()] == [0, 2]
     assert records.forget("ann") == records.forget("nobody") == []
+
+
+def test_an_account_is_forgotten_however_it_is_capitalized(records):
+    records.add(job(1, account="Ann"))
+    records.add(job(2, account="anna"))
+    records.add(job(3, account="Ärmel"))
+    assert records.forget("aNN") == [f"{1:012x}"]
+    assert records.forget("Ärmel") == [f"{3:012x}"]
+
+
+def test_nothing_of_a_forgotten_account_is_left_in_the_file(tmp_path):
+    records = Records(sqlite_engine(tmp_path / "a.db"))
+    for number in range(50):
+        records.add(job(number, account="ann-of-amsterdam" if number % 3 else "bob"))
+    records.close()
+    assert b"ann-of-amsterdam" in (tmp_path / "a.db").read_bytes()
+    records.forget("ann-of-amsterdam")
+    records.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.db"]
+    assert b"ann-of-amsterdam" not in (tmp_path / "a.db").read_bytes()
 
 
 # ---- how a run ended -------------------------------------------------------------------------------------------------
@@ -185,12 +206,30 @@ def test_many_writers_at_once(tmp_path):
         for number in range(first, first + 25):
             store.add(job(number))
 
-    threads = [threading.Thread(target=write, args=(store, 25 * index)) for index, store in enumerate(stores)]
+    threads = [threading.Thread(target=write, args=(store, 25 * index), daemon=True)
+               for index, store in enumerate(stores)]  # fmt: skip
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(120)
     assert len(stores[0].list(limit=1000)) == 100
+
+
+def test_a_new_connection_leaves_the_locks_of_the_others(tmp_path):
+    """Whoever opens and closes the file by hand drops all locks of its process: another then tidies the log away."""
+    first, second = (Records(sqlite_engine(tmp_path / "a.db")) for _ in range(2))
+    first.add(job(1))
+    assert second.list() == [job(1)]
+    count = "import sqlite3; d = sqlite3.connect('a.db'); print(*d.execute('SELECT count(*) FROM jobs')); d.close()"
+
+    def counted_elsewhere() -> str:
+        return subprocess.run([sys.executable, "-c", count], cwd=tmp_path, check=True, capture_output=True,
+                              text=True).stdout.strip()  # fmt: skip
+
+    assert counted_elsewhere() == "(1,)"
+    assert (tmp_path / "a.db-wal").exists()
+    first.add(job(2))
+    assert counted_elsewhere() == "(2,)"
 
 
 def test_where_the_database_lies(tmp_path):
@@ -199,6 +238,19 @@ def test_where_the_database_lies(tmp_path):
     assert list(tmp_path.iterdir()) == []  # nothing is made before it is used
     elsewhere = open_database(Settings(data_dir=tmp_path, database_url=f"sqlite:///{tmp_path}/other.db"))
     assert elsewhere.url.database == f"{tmp_path}/other.db"
+
+
+@pytest.mark.parametrize("name", ["what?", "50%", "a#b", "für@uns:1", "a b+c&d=e"])
+def test_folders_of_any_name(tmp_path, name):
+    Records.of(Settings(data_dir=tmp_path / name)).add(FULL)
+    assert (tmp_path / name / "catvton.db").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
+def test_records_are_kept_in_a_file(url):
+    with pytest.raises(SettingsError, match="names no file"):
+        url_engine(url)
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
@@ -331,6 +383,87 @@ def test_what_waits_is_bounded(monkeypatch):
     assert [int(each.id, 16) for each in shelf.jobs] == [3, 4, 5, 6, 7]
 
 
+class Stuck(Shelf):
+    """A store whose `add` does not return before a test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = threading.Event()
+
+    def add(self, job):
+        self.tries += 1
+        assert self.go_on.wait(60)
+        self.jobs.append(job)
+
+
+def test_a_database_that_does_not_answer_costs_one_caller_a_moment_and_the_others_nothing(caplog):
+    shelf = Stuck()
+    keeper = Keeper(shelf, patience=0.05, retry=60)
+    with caplog.at_level(logging.ERROR, logger="catvton.records.keeper"):
+        for number in range(20):
+            keeper.record(job(number))  # returns, though nothing is written
+    assert (shelf.tries, keeper.counts().waiting) == (1, 20)
+    assert caplog.text.count("the database does not answer") == 1
+    shelf.go_on.set()
+    until(lambda: keeper.counts().waiting == 0)
+    keeper.record(job(20))
+    assert [int(each.id, 16) for each in shelf.jobs] == list(range(21))
+    keeper.close()
+
+
+def test_many_runs_that_end_at_once_all_wait_for_their_records():
+    class Slow(Shelf):
+        def add(self, job):
+            time.sleep(0.005)
+            super().add(job)
+
+    shelf, unwritten = Slow(), []
+    keeper = Keeper(shelf, patience=60)
+
+    def end(number: int) -> None:
+        keeper.record(job(number))
+        if job(number) not in shelf.jobs:
+            unwritten.append(number)
+
+    threads = [threading.Thread(target=end, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert unwritten == [] and len(shelf.jobs) == 16
+    keeper.close()
+
+
+def test_a_record_that_will_never_be_taken_holds_nobody_up(caplog):
+    class Picky(Shelf):
+        def add(self, job):
+            if job.id == f"{1:012x}":
+                raise RecordRefused("It does not fit.")
+            super().add(job)
+
+    shelf = Picky()
+    keeper = Keeper(shelf, retry=60)
+    with caplog.at_level(logging.ERROR, logger="catvton.records.keeper"):
+        for number in range(3):
+            keeper.record(job(number))
+    assert [int(each.id, 16) for each in shelf.jobs] == [0, 2]
+    assert (keeper.counts().lost, keeper.counts().waiting) == (1, 0)
+    assert f"the record of job {1:012x} is lost: It does not fit." in caplog.text
+    keeper.close()
+
+
+def test_a_run_that_ends_after_the_keeper_is_written_or_its_loss_is_said(caplog):
+    shelf = Shelf()
+    keeper = Keeper(shelf)
+    keeper.close()
+    keeper.record(job(1))
+    shelf.away = True
+    with caplog.at_level(logging.ERROR, logger="catvton.records.keeper"):
+        keeper.record(job(2))
+    assert [int(each.id, 16) for each in shelf.jobs] == [1]
+    assert f"the record of job {2:012x} is lost" in caplog.text
+
+
 def test_old_records_go_at_the_start_and_from_then_on():
     shelf = Shelf()
     keeper = Keeper(shelf, days=30, sweep=0.02, retry=0.02, now=lambda: NOON)
@@ -363,6 +496,12 @@ def test_from_the_settings(tmp_path):
     keeper.close()
 
 
+def test_results_are_not_kept_longer_than_the_records_that_say_whose_they_are(tmp_path):
+    with pytest.raises(SettingsError, match=r"CATVTON_HISTORY_HOURS.*CATVTON_RECORDS_DAYS"):
+        Keeper.from_settings(Settings(data_dir=tmp_path, records_days=2, history_hours=49))
+    Keeper.from_settings(Settings(data_dir=tmp_path, records_days=2, history_hours=48)).close()
+
+
 # ---- the history -----------------------------------------------------------------------------------------------------
 
 
@@ -387,6 +526,32 @@ def test_results_are_kept_for_their_time(tmp_path):
     assert list((tmp_path / "history").iterdir()) == []
 
 
+def test_a_running_keeper_removes_them_when_their_time_is_over(tmp_path):
+    keeper = Keeper(Shelf(), history=History(tmp_path, hours=0.5 / 3600), sweep=0.02)
+    keeper.start()
+    keeper.record(FULL, [Image.new("RGB", (40, 40))])
+    path = tmp_path / f"{FULL.id}-1.png"
+    until(lambda: not path.exists())
+    keeper.close()
+
+
+def test_a_file_that_somebody_holds_open_keeps_no_other_from_going(tmp_path, monkeypatch, caplog):
+    history, unlink = History(tmp_path, hours=0), Path.unlink
+    for number in (1, 2, 3):
+        history.keep(job(number), [Image.new("RGB", (40, 40))])
+
+    def held(path, missing_ok=False):  # as on Windows
+        if path.name.startswith(f"{2:012x}"):
+            raise PermissionError(13, "in use")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", held)
+    with caplog.at_level(logging.ERROR, logger="catvton.records.history"):
+        assert history.sweep(now=time.time() + 10) == 2
+    assert [path.name for path in tmp_path.iterdir()] == [f"{2:012x}-1.png"]
+    assert f"cannot be removed just now: {2:012x}-1.png" in caplog.text
+
+
 def test_results_of_a_forgotten_account_go(tmp_path):
     history = History(tmp_path / "history", hours=2)
     for number in (1, 2):
@@ -394,6 +559,18 @@ def test_results_of_a_forgotten_account_go(tmp_path):
     assert history.forget([f"{1:012x}"]) == 1
     assert [path.name for path in (tmp_path / "history").iterdir()] == [f"{2:012x}-1.png"]
     assert History(tmp_path / "none", hours=1).forget(["x"]) == History(tmp_path / "none", hours=1).sweep() == 0
+
+
+def test_a_service_with_the_history_turned_off_keeps_none_of_it(tmp_path):
+    history = History(tmp_path / "history", hours=2)
+    history.keep(FULL, [Image.new("RGB", (40, 40))])
+    for name in ("notes.txt", "00c0ffee1234.png", f"{FULL.id}-1.png.bak"):  # somebody else's
+        (tmp_path / "history" / name).write_text("not ours")
+    handing_out(Settings(data_dir=tmp_path), service=False)
+    assert (tmp_path / "history" / f"{FULL.id}-1.png").exists()
+    handing_out(Settings(data_dir=tmp_path), service=True)["recorder"].close()
+    left = {path.name for path in (tmp_path / "history").iterdir()}
+    assert left == {"notes.txt", "00c0ffee1234.png", f"{FULL.id}-1.png.bak"}
 
 
 def test_a_full_disk_costs_no_picture(tmp_path, caplog):

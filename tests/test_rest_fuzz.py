@@ -15,8 +15,8 @@ CASES = 300
 
 
 @pytest.fixture(scope="module")
-def fuzz():
-    with door(tiny_tryon(), queue_size=100) as rest:
+def fuzz(tmp_path_factory):
+    with door(tiny_tryon(), queue_size=100, data_dir=tmp_path_factory.mktemp("data")) as rest:
         yield Fuzz.of(rest)
 
 

@@ -102,12 +102,12 @@ def test_a_failed_job_answers_what_the_request_would_have(rest):
 def test_dropping_a_job_stops_it_and_forgets_it(rest, tryon):
     tryon.gate.clear()
     running, waiting, kept = started(rest, steps=50), started(rest, seed=8), started(rest, seed=9)
-    assert tryon.started.wait(60)
+    assert tryon.started.wait(300)
     before = tryon.steps_done
     for job in (running, waiting):
         assert rest.client.delete(job["url"]).status_code == 204
         assert problem(rest.get(job["url"]), 404)["code"] == "job.unknown"
-    assert tryon.closing.wait(60)
+    assert tryon.closing.wait(300)
     tryon.gate.set()
     assert finished(rest, kept)["state"] == "done"
     assert tryon.steps_done == before + 1 + 4  # the running one's present step, and the whole of the kept one
@@ -286,10 +286,10 @@ def test_replicas_know_each_others_jobs(tryon, redis):
         tryon.started.clear()
         tryon.closing.clear()
         running = started(one, steps=50)
-        assert tryon.started.wait(60)
+        assert tryon.started.wait(300)
         wait_until(lambda: other.get(running["url"]).json()["state"] == "running")
         assert other.client.delete(running["url"]).status_code == 204
-        assert tryon.closing.wait(60)  # the other replica's word reached the run
+        assert tryon.closing.wait(300)  # the other replica's word reached the run
         tryon.gate.set()
         assert problem(one.get(running["url"]), 404) and problem(other.get(running["url"]), 404)
 

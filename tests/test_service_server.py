@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 
 from catvton.errors import SettingsError
@@ -22,6 +22,7 @@ from catvton.service.app import Service
 from catvton.service.edge import security_headers
 from catvton.service.readiness import warm_up
 from catvton.settings import Settings
+from tests.gradio_clients import connect
 from tests.rest_client import bearer, door, pictures, problem, wait_until
 from tests.tiny import CARD, TinyMasker, tiny_tryon
 from tests.web_fakes import FakeTryOn, garment_picture, person_picture, saved, serving
@@ -63,15 +64,14 @@ def photos(tmp_path):
 
 
 def client(server, name=None, folder=None):
-    return Client(server.url, verbose=False, analytics_enabled=False, download_files=str(folder) if folder else False,
-                  auth=(name, "correct horse") if name else None)
+    return connect(server.url, downloads=folder, auth=(name, "correct horse") if name else None)
 
 
 # ---- signing in ------------------------------------------------------------------------------------------------------
 
 
 def test_without_signing_in_nothing_of_gradio_is_to_be_had(server):
-    with httpx.Client(base_url=server.url) as http:
+    with httpx.Client(base_url=server.url, timeout=300) as http:
         for path in ("config", "gradio_api/info", "gradio_api/openapi.json", "gradio_api/file=/etc/passwd"):
             assert http.get(path).status_code == 401, path
         for path in ("gradio_api/queue/join", "gradio_api/call/tryon", "gradio_api/upload"):
@@ -96,7 +96,7 @@ def test_an_account_that_is_removed_is_out_though_its_session_lives(server, acco
 
 
 def test_guessing_is_slowed_down_per_name_and_address(server, known):
-    with httpx.Client(base_url=server.url) as http:
+    with httpx.Client(base_url=server.url, timeout=300) as http:
         answers = [http.post("login", data={"username": "ben", "password": f"guess {number}"},
                              headers={"X-Forwarded-For": f"203.0.113.{number}"}) for number in range(11)]
         assert [answer.status_code for answer in answers] == [400] * 10 + [429]
@@ -112,9 +112,9 @@ def test_both_doors_wait_at_one_gate_and_a_full_one_says_so_at_both(server, tryo
     ana = client(server, "ana", tmp_path)
     tryon.gate.clear()
     tryon.started.clear()
-    with httpx.Client(base_url=server.url, timeout=60, headers=bearer(known["ana"])) as http:
+    with httpx.Client(base_url=server.url, timeout=300, headers=bearer(known["ana"])) as http:
         running = ana.submit(**photos, steps=1, seed=1, api_name="/tryon")
-        assert tryon.started.wait(60)
+        assert tryon.started.wait(300)
         waiting = http.post("v1/jobs", files=pictures(), data={"seed": "2", "steps": "1"}).json()
         assert (waiting["state"], waiting["place"]) == ("queued", 1)
         with pytest.raises(AppError, match="1 are waiting") as caught:
@@ -122,7 +122,7 @@ def test_both_doors_wait_at_one_gate_and_a_full_one_says_so_at_both(server, tryo
         assert caught.value.title == "queue.full"
         assert problem(http.post("v1/tryon", files=pictures()), 503)["code"] == "queue.full"
         tryon.gate.set()
-        assert running.result(timeout=60)[1]["seed"] == 1
+        assert running.result(timeout=300)[1]["seed"] == 1
         wait_until(lambda: http.get(waiting["url"]).json()["state"] == "done")
     assert [request.seed for request in tryon.requests[-2:]] == [1, 2]
 
@@ -132,13 +132,13 @@ def test_who_waits_in_gradio_is_told_the_place(server, tryon, known, photos, tmp
     tryon.gate.clear()
     tryon.started.clear()
     first = ana.submit(**photos, steps=1, api_name="/tryon")
-    assert tryon.started.wait(60)
+    assert tryon.started.wait(300)
     second = ana.submit(**photos, steps=1, api_name="/tryon")
     wait_until(lambda: server.service.gate.waiting)
     wait_until(lambda: len(second.outputs()) > 1)
     tryon.gate.set()
-    first.result(timeout=60)
-    second.result(timeout=60)
+    first.result(timeout=300)
+    second.result(timeout=300)
     assert second.outputs()[0] == (None, {"stage": "waiting", "step": 1, "steps": 0})
 
 
@@ -147,7 +147,7 @@ def test_both_doors_count_together_and_gradio_tells_the_wait(tryon, accounts, kn
                  rate_limits="2/hour") as server:
         ana = client(server, "ana", tmp_path)
         ana.predict(**photos, api_name="/tryon")
-        with httpx.Client(base_url=server.url, headers=bearer(known["ana"])) as http:
+        with httpx.Client(base_url=server.url, headers=bearer(known["ana"]), timeout=300) as http:
             assert http.post("v1/tryon", files=pictures()).status_code == 200
             assert http.post("v1/tryon", files=pictures()).status_code == 429
         with pytest.raises(AppError, match="again in 60 minutes") as caught:
@@ -160,8 +160,7 @@ def test_the_http_server_believes_nobody_about_addresses(tryon, photos, tmp_path
     """uvicorn by itself believes X-Forwarded-For from this machine, which is where the test comes from."""
     with serving(tryon, tmp_path / "home", examples=False, rate_limits="1/hour") as server:
         for number, expected in enumerate((None, "limit.reached")):
-            forged = Client(server.url, verbose=False, analytics_enabled=False, download_files=False,
-                            headers={"X-Forwarded-For": f"203.0.113.{number}"})
+            forged = connect(server.url, headers={"X-Forwarded-For": f"203.0.113.{number}"})
             if expected is None:
                 forged.predict(**photos, api_name="/tryon")
             else:
@@ -205,7 +204,7 @@ def test_an_engine_without_its_weights_is_never_ready(caplog, tmp_path):
 
 
 def test_figures_are_for_those_with_the_token(server):
-    with httpx.Client(base_url=server.url) as http:
+    with httpx.Client(base_url=server.url, timeout=300) as http:
         for headers in ({}, bearer("wrong"), {"Authorization": "figures"}):
             assert problem(http.get("metrics", headers=headers), 401)
         told = http.get("metrics", headers=bearer("figures"))
@@ -217,7 +216,7 @@ def test_figures_are_for_those_with_the_token(server):
 
 
 def test_every_answer_has_the_security_headers(server):
-    with httpx.Client(base_url=server.url) as http:
+    with httpx.Client(base_url=server.url, timeout=300) as http:
         answers = [http.get(path) for path in ("/", "healthz", "v1/docs", "v1/nothing", "config", "gradio_api/nothing",
                                                "favicon.ico", "theme.css")]
     for answer in answers:
@@ -250,8 +249,8 @@ def test_a_run_that_takes_too_long_does_not_keep_it_from_ending(tryon, tmp_path)
     tryon.started.clear()
     try:
         with serving(tryon, tmp_path, examples=False) as server:
-            assert httpx.post(server.url + "v1/jobs", files=pictures()).status_code == 202
-            assert tryon.started.wait(60)
+            assert httpx.post(server.url + "v1/jobs", files=pictures(), timeout=300).status_code == 202
+            assert tryon.started.wait(300)
             server.drain(0.1)  # returns, though the step never ends
         assert list(tmp_path.iterdir()) == []
     finally:
@@ -283,12 +282,12 @@ def story(tmp_path_factory):
     photo = saved(person_picture(), folder / "holiday-photo.png")
     headers = bearer(key) | {"X-Forwarded-For": "203.0.113.77", "X-Request-ID": "told-by-the-proxy"}
     with process(folder, auth="password", trusted_proxy_hops=1, log_level="DEBUG", rate_limits="5/hour") as (
-            told.url, running), httpx.Client(base_url=told.url, timeout=60, headers=headers) as http:
-        gradio = Client(told.url, verbose=False, analytics_enabled=False, download_files=str(folder / "answers"),
-                        auth=("anamaria", "correct horse"), headers={"X-Forwarded-For": "203.0.113.77"})
+            told.url, running), httpx.Client(base_url=told.url, timeout=300, headers=headers) as http:
+        gradio = connect(told.url, downloads=folder / "answers", auth=("anamaria", "correct horse"),
+                         headers={"X-Forwarded-For": "203.0.113.77"})
         _work(told, http, gradio, photo)
-        _end(told, http, gradio, photo, running)
-        told.log = running.communicate(timeout=60)[1].splitlines()
+        _end(told, http, gradio, photo, folder, running)
+        told.log = running.communicate(timeout=300)[1].splitlines()
         told.returncode = running.returncode
     told.left = list((folder / "temp").iterdir())
     return told
@@ -302,8 +301,10 @@ def _work(told, http, gradio, photo):
     gradio.predict(person=handle_file(photo), api_name="/mask")
 
 
-def _end(told, http, gradio, photo, running):
+def _end(told, http, gradio, photo, folder, running):
     """Told to end while one runs and one waits."""
+    hold = folder / "hold"
+    hold.touch()
     job = gradio.submit(person=handle_file(photo), garment=handle_file(photo), steps=30, seed=3, api_name="/tryon")
     wait_until(lambda: any(info["stage"] == "generate" for _, info in job.outputs()))
 
@@ -316,8 +317,9 @@ def _end(told, http, gradio, photo, running):
     running.send_signal(signal.SIGTERM)
     wait_until(lambda: http.get("readyz").status_code == 503)
     told.late = http.post("v1/tryon", files=pictures())
-    waiter.join(60)
-    told.last = job.result(timeout=60)  # the file is fetched after the run
+    waiter.join(300)
+    hold.unlink()
+    told.last = job.result(timeout=300)  # the file is fetched after the run
 
 
 @contextmanager
@@ -325,8 +327,10 @@ def process(folder, **settings):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    values = {"port": port, "temp_dir": folder / "temp", "data_dir": folder, "log_format": "json"} | settings
+    values = {"port": port, "temp_dir": folder / "temp", "data_dir": folder, "log_format": "json",
+              "shutdown_seconds": 600} | settings
     environment = os.environ | {f"CATVTON_{name.upper()}": str(value) for name, value in values.items()}
+    environment |= {"TEST_HOLD": str(folder / "hold")}
     running = subprocess.Popen([sys.executable, "-m", "tests.slow_server"], cwd=ROOT, env=environment,
                                stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     url = f"http://127.0.0.1:{port}/"
@@ -334,7 +338,7 @@ def process(folder, **settings):
     def ready():
         assert running.poll() is None, running.stderr.read()
         try:
-            return httpx.get(url + "readyz", timeout=60).status_code == 200
+            return httpx.get(url + "readyz", timeout=300).status_code == 200
         except httpx.TransportError:
             return False
 

@@ -1,5 +1,6 @@
 """What becomes of a finished picture in a run: its marks, its record, its statement; without them nothing changes."""
 
+import base64
 import io
 import logging
 from dataclasses import dataclass, field
@@ -10,14 +11,22 @@ from PIL import Image
 
 from catvton.engines import StepReport
 from catvton.errors import Cancelled, InputError, ResultWithheld
+from catvton.images import png_bytes
 from catvton.records import Job
-from catvton.result import TryOnRequest
+from catvton.result import SHOWS, TryOnRequest
 from catvton.safety import Verdict
-from catvton.safety.statement import Statement
+from catvton.safety.statement import Statement, read_statement
 from catvton.safety.watermark import TiledWatermark
+from catvton.service.readiness import warm_up
 from catvton.settings import Settings
 from catvton.tryon import TryOn
+from catvton.web.desk import Desk
+from catvton.web.looks import looks_of
+from catvton.web.shelf import Kept
+from catvton.web.tempfolder import TempFolder
+from catvton.web.texts import Texts
 from tests import tiny
+from tests.rest_client import door, wait_until
 from tests.watermark_attacks import as_file
 
 SIZE = (300, 400)  # large enough for the mark
@@ -120,10 +129,57 @@ def test_the_statement_names_engine_and_job(plain):
 
 
 def test_the_signer_signs_what_is_written():
-    from catvton.images import png_bytes
-
     result = dresser(signer=lambda data, media_type: data + media_type.encode()).run(request())
     assert png_bytes(result.image, statement=result.statement).endswith(b"image/png")
+
+
+# ---- handed out ------------------------------------------------------------------------------------------------------
+
+
+def told_by(data: bytes) -> set[str]:
+    """The jobs a picture's pixels and its file name: one, if all is well."""
+    number = TiledWatermark().read(Image.open(io.BytesIO(data)))
+    return {"no mark" if number is None else f"{number:012x}", read_statement(data).job_id}
+
+
+def files() -> dict[str, tuple[str, bytes]]:
+    return {"person": ("p.png", png_bytes(tiny.person(SIZE))), "garment": ("g.png", png_bytes(tiny.garment()))}
+
+
+def test_what_the_rest_door_hands_out():
+    with door(dresser(watermark=TiledWatermark())) as rest:
+        picture = rest.client.post("/v1/tryon", files=files(), headers={"Accept": "image/png"})
+        assert told_by(picture.content) == {read_statement(picture.content).job_id}
+        told = rest.client.post("/v1/tryon", files=files(), data={"variations": "2", "show": "input & result"},
+                                headers={"Accept": "application/json"}).json()  # fmt: skip
+        pictures = [base64.b64decode(each.partition(",")[2]) for each in told["pictures"]]
+        assert [told_by(each) for each in pictures] == [{told["job_id"]}] * 2
+        job = rest.client.post("/v1/jobs", files=files()).json()
+        wait_until(lambda: rest.get(job["url"]).json()["state"] == "done")
+        kept = rest.get(f"{job['url']}/result", headers={"Accept": "image/png"}).content
+        assert told_by(kept) == {read_statement(kept).job_id}
+
+
+@pytest.mark.parametrize("show", SHOWS)
+def test_what_gradios_api_hands_out(tmp_path, show):
+    desk = Desk(tryon=dresser(watermark=TiledWatermark()), folder=TempFolder(tmp_path), texts=Texts.read())
+    path, info = list(desk.answer_tryon(request(show=show)))[-1]
+    assert told_by(path.read_bytes()) == {info["job_id"]}
+    desk.folder.close()
+
+
+def test_what_the_page_hands_out():
+    result = dresser(watermark=TiledWatermark(), signer=lambda data, media_type: data + b"signed").run(request())
+    (look,) = looks_of(result, person=Kept(data=png_bytes(result.person), size=SIZE), garments=(), part="upper")
+    assert told_by(look.file()) == {result.job_id} and look.file().endswith(b"signed")
+    assert TiledWatermark().read(look.comparison("input & result")) == int(result.job_id, 16)
+
+
+def test_an_outfit_tells_of_its_last_garment():
+    tryon = dresser(watermark=TiledWatermark())
+    first = tryon.run(request())
+    second = tryon.run(request(person=first.image, garment=tiny.garment("navy")))
+    assert TiledWatermark().read(second.image) == int(second.job_id, 16) != int(first.job_id, 16)
 
 
 # ---- the record ------------------------------------------------------------------------------------------------------
@@ -202,6 +258,15 @@ def test_nothing_of_a_file_reaches_the_record(tmp_path):
     assert "Ann" not in repr(notebook.jobs) and str(tmp_path) not in repr(notebook.jobs)
 
 
+def test_warming_up_is_no_persons_job():
+    notebook = Notebook()
+    with door(dresser(recorder=notebook)) as rest:
+        warm_up(rest.service.tryon, rest.service.readiness)
+        assert rest.service.readiness.ready and notebook.jobs == []
+        assert rest.client.post("/v1/tryon", files=files()).status_code == 200
+    assert [job.account for job in notebook.jobs] == [None]
+
+
 def test_closing_closes_the_recorder():
     notebook = Notebook()
     dresser(recorder=notebook).close()
@@ -243,9 +308,6 @@ def test_the_settings_reach_the_try_on(tmp_path):
 
 
 def test_a_file_keeps_what_it_needs_to_be_traced():
-    from catvton.images import png_bytes
-    from catvton.safety.statement import read_statement
-
     result = dresser(watermark=TiledWatermark()).run(request())
     data = png_bytes(result.show("input & result"), statement=result.statement)
     assert TiledWatermark().read(Image.open(io.BytesIO(data))) == int(read_statement(data).job_id, 16)

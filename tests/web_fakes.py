@@ -42,10 +42,10 @@ class FakeTryOn:
 
     Attributes:
         gate: closed, every step waits for it; a test thereby decides when a run goes on.
-        free_steps: so many steps of a run pass a closed gate.
+        free_steps: so many steps of a run pass a closed gate; holds: so do all of a run for another part than this.
         started: set by the first step of a run; ended: set while none is under way; steps_done: over all runs.
         closing: set when somebody closes a run's stream, or it ends.
-        requests: what was asked, in order.
+        requests: what was asked, in order; refuses: {how manieth of them: the error it ends with}.
     """
 
     gate: threading.Event = field(default_factory=threading.Event)
@@ -55,6 +55,8 @@ class FakeTryOn:
     requests: list[TryOnRequest] = field(default_factory=list)
     steps_done: int = 0
     free_steps: int = 0
+    holds: str = ""
+    refuses: dict[int, Exception] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -80,6 +82,8 @@ class FakeTryOn:
 
     def _run(self, request: TryOnRequest, on_step: Any) -> TryOnResult:
         self.requests.append(request)
+        if len(self.requests) in self.refuses:
+            raise self.refuses[len(self.requests)]
         options = check_options(request, self.cards, default="plain")
         steps = options.steps * len(options.seeds)
         track = Progress(on_step, steps=steps)
@@ -92,8 +96,8 @@ class FakeTryOn:
             report = track.steps(finish=lambda picture: picture)
             for step in range(1, steps + 1):
                 self.started.set()
-                if step > self.free_steps:
-                    self.gate.wait(60)
+                if step > self.free_steps and self.holds in ("", options.part):
+                    self.gate.wait(600)
                 self.steps_done += 1
                 report(StepReport(step=step, steps=steps, preview=lambda: photo))
         images = tuple(_coloured(photo, garment, mask, seed) for seed in options.seeds)

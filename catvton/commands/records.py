@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -25,9 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listed.add_argument("--account", metavar="USER", help="only those of one account")
     listed.add_argument("--limit", type=_count, default=20, metavar="N", help="how many, at most 10000 (default: 20)")
     listed.add_argument("--json", action="store_true", help="one JSON object per job on the output, for programs")
-    purge = verbs.add_parser("purge", help="delete old records, and kept results of that age")
+    purge = verbs.add_parser("purge", help="delete old records, and results of that age kept on this machine")
     purge.add_argument("--older-than", required=True, type=age, metavar="AGE", help="like 30d, 12h or 6w")
-    forget = verbs.add_parser("forget", help="delete all records of an account, and its kept results")
+    forget = verbs.add_parser("forget", help="delete all records of an account, and its results kept on this machine")
     forget.add_argument("account", metavar="USER", help="the account's name")
 
 
@@ -36,11 +37,8 @@ def run(args: argparse.Namespace) -> int:
     from catvton.settings import Settings
 
     settings = Settings()
-    records = Records.of(settings)
-    try:
+    with closing(Records.of(settings)) as records:
         print({"list": _list, "purge": _purge, "forget": _forget}[args.verb](records, settings, args))
-    finally:
-        records.close()
     return 0
 
 
@@ -73,20 +71,18 @@ def _line(job: Job) -> str:
 
 
 def _purge(records: Records, settings: Settings, args: argparse.Namespace) -> str:
+    from catvton.records.history import History
+
     gone = records.purge(before=datetime.now(UTC) - args.older_than)
-    files = _history(settings, hours=args.older_than / timedelta(hours=1)).sweep()
+    files = History.of(settings, hours=args.older_than / timedelta(hours=1)).sweep()
     return f"deleted:  {gone} records, {files} kept results"
 
 
 def _forget(records: Records, settings: Settings, args: argparse.Namespace) -> str:
+    from catvton.records.history import History
+
     if not args.account:
         raise InputError("Name the account whose records are to be deleted.", code="records.account")
     gone = records.forget(args.account)
-    return f"deleted:  {len(gone)} records, {_history(settings).forget(gone)} kept results"
-
-
-def _history(settings: Settings, *, hours: float = 0):
-    from catvton.records.database import data_folder
-    from catvton.records.history import FOLDER, History
-
-    return History(data_folder(settings) / FOLDER, hours=hours)
+    kept = History.of(settings, hours=0).forget(gone)
+    return f"deleted:  {len(gone)} records, {kept} kept results"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,8 @@ class Trace:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("picture", metavar="PICTURE", help="a picture file, also a part, a copy or a screenshot of one")
+    parser.epilog = ("The job is read from the picture's invisible watermark, or from what its file says, and looked "
+                     "up in the records of the server that made it: run this with the server's settings.")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object on the output, for programs")
 
 
@@ -101,10 +104,11 @@ def trace(path: str, settings: Settings) -> Trace:
 def _looked_up(job_id: str, settings: Settings) -> tuple[Job | None, str]:
     from catvton.records.store import Records
 
-    try:
-        job = Records.of(settings).get(job_id)
-    except RecordsError as error:
-        return None, str(error)
+    with closing(Records.of(settings)) as records:
+        try:
+            job = records.get(job_id)
+        except RecordsError as error:
+            return None, str(error)
     return job, "" if job else "There is no record of this job: it was purged or forgotten, or is kept elsewhere."
 
 

@@ -24,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--stdin", action="store_true", help=STDIN)
     add.add_argument("--no-password", action="store_true", help="an account for API keys only")
     _verb(verbs, "remove", _remove, "remove an account and its keys; who is signed in with it is out", named=True)
-    password = _verb(verbs, "password", _password, "set an account's password", named=True)
+    password = _verb(verbs, "password", _password, "set an account's password; who is signed in stays so until the "
+                     "server starts again", named=True)
     password.add_argument("--stdin", action="store_true", help=STDIN)
     key = _verb(verbs, "key", _key, "make an API key for an account; it is shown this once", named=True)
     key.add_argument("--list", action="store_true", help="list the ids of the account's keys instead")

@@ -14,7 +14,10 @@ from catvton.evaluation import SECTIONS
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "model", nargs="?", default="compact", help="which engine (default: compact), or masks: the official masker"
+        "model",
+        nargs="?",
+        default="compact",
+        help="which engine (default: compact), or masks: the official masker, or undressing: the embedded check",
     )
     parser.add_argument("--data", required=True, type=Path, metavar="ROOT", help="folder with ccp/ and clothing/")
     parser.add_argument("--weights", type=Path, metavar="FOLDER", help="a trained model's folder instead of its own")
@@ -33,14 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--densepose", action="append", default=[], metavar="NAME=FOLDER", help="masks: compare with this network too"
     )
-    parser.add_argument("--write", type=Path, metavar="FILE", help="masks: write the table here, as Markdown")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="masks, undressing: write the page here")
     parser.add_argument("--json", action="store_true", help="one JSON object on the output, for programs")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print. Exit code 0 whether or not the figures are reached: the table says which are."""
-    if args.model == "masks":
-        return _masks(args)
+    if args.model in ("masks", "undressing"):
+        return {"masks": _masks, "undressing": _undressing}[args.model](args)
     options = _options(args)
     from catvton.evaluation.report import table
     from catvton.evaluation.subject import subject
@@ -76,6 +79,32 @@ def _masks(args: argparse.Namespace) -> int:
         text = report(*score_masks(ccp, watched, maskers(card, dict(map(_named, args.densepose)))))
     if args.write is not None:
         args.write.write_text(text, encoding="utf-8")
+    print(text)
+    return 0
+
+
+def _undressing(args: argparse.Namespace) -> int:
+    """What the embedded check refuses. With --write the figures go beside the page too, as JSON."""
+    from catvton.bench import machine, machine_lines
+    from catvton.ccp import CCP, Clothing
+    from catvton.evaluation.refusing import GARMENTS, figures, garments, page, people
+    from catvton.evaluation.suite import spread
+    from catvton.masking import BuiltInMasker
+    from catvton.safety.undress import UndressChecker
+
+    checker, ccp, clothing = UndressChecker(BuiltInMasker().parse), CCP(args.data), Clothing(args.data)
+    numbers = spread(ccp.numbers("validation"), args.limit)
+    ids = spread(clothing.ids()[:: GARMENTS.every], args.limit)
+    outcomes = [
+        *people(checker, ccp, _bar(numbers, "people", len(numbers))),
+        *garments(checker, clothing, _bar(ids, "garments", len(ids))),
+    ]
+    found = machine()
+    text = page(outcomes, machine_lines(found))
+    if args.write is not None:
+        args.write.write_text(text, encoding="utf-8")
+        said = json.dumps({"machine": found, **figures(outcomes)})
+        args.write.with_suffix(".json").write_text(said + "\n", encoding="utf-8")
     print(text)
     return 0
 

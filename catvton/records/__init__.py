@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 DONE, FAILED, STOPPED, REFUSED = "done", "failed", "stopped", "refused"
 ID_DIGITS = 12  # hexadecimal: the 48 bits of the invisible watermark
+NOBODY = "(warm-up)"  # the account of runs that are no person's and leave no record; no account can be called that
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,7 @@ class Ledger:
         self.id = secrets.token_hex(ID_DIGITS // 2)
         self.options: Options | None = None
         self.seconds: Mapping[str, float] = {}
-        self._recorder = recorder
+        self._recorder = None if account == NOBODY else recorder
         self._begun = Job(id=self.id, time=datetime.now(UTC), account=account or None)
 
     @property

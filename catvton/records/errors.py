@@ -7,3 +7,7 @@ from catvton.errors import TryOnError
 
 class RecordsError(TryOnError):
     """The records cannot be read or changed just now; the sentence says why. No address or password is in it."""
+
+
+class RecordRefused(RecordsError):
+    """The database is there and will not have this record, now or later."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from catvton.records.errors import RecordsError
+from catvton.records.errors import RecordRefused, RecordsError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -86,10 +86,13 @@ class Records:
         return len(self._delete(JobRow.time < before))
 
     def forget(self, account: str) -> list[str]:
-        """Delete all of an account. Returns the ids that are gone."""
+        """Delete all of an account, however its name is capitalized. Returns the ids that are gone."""
+        from sqlalchemy import func, or_
+
         from catvton.records.models import JobRow
 
-        return self._delete(JobRow.account == account)
+        alike = func.lower(JobRow.account) == account.lower()  # SQLite's knows the letters of ASCII only
+        return self._delete(or_(JobRow.account == account, alike))
 
     def close(self) -> None:
         self._engine.dispose()
@@ -104,13 +107,15 @@ class Records:
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
-        from sqlalchemy.exc import SQLAlchemyError
+        from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
         from sqlalchemy.orm import Session
 
         try:
             self._bring_up_to_date()
             with Session(self._engine) as session, session.begin():
                 yield session
+        except (DataError, IntegrityError) as error:
+            raise RecordRefused(f"The records' database does not take this ({_reason(error)}).") from error
         except (SQLAlchemyError, OSError) as error:
             raise RecordsError(f"The records' database cannot be used just now ({_reason(error)}).") from error
 

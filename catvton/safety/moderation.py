@@ -95,9 +95,13 @@ class Moderation:
         self._reading = threading.Lock()
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Moderation:
-        """As the settings say; without any check where they say off."""
-        if settings.moderation == "off":
+    def from_settings(cls, settings: Settings, *, service: bool) -> Moderation:
+        """As the settings say; without any check where they say off.
+
+        Args:
+            service: whether it is for a service, which checks unless the settings say no, or for one's own pictures.
+        """
+        if not (settings.moderation == "on" or (service and settings.moderation == "auto")):
             return cls()
         from catvton.masking import BuiltInMasker
         from catvton.safety.undress import UndressChecker
@@ -129,7 +133,7 @@ class Moderation:
         """
         seen = self._look(person, parse)
         self._ask("moderation.person", person, seen)
-        self._ask("moderation.garment", garment, self._look(garment))
+        self._ask("moderation.garment", garment, self.undress.look_for_wearer(garment) if self.undress else None)
         return Screened(self.undress, seen)
 
     def results(self, own: Callable[[ModelCard], Checker | None]) -> Callable[[ModelCard], Checker | None]:

@@ -77,11 +77,12 @@ def spectrum(folded: np.ndarray) -> np.ndarray:
 def peaks(found: np.ndarray, count: int) -> list[Peak]:
     """Where the tile may begin by its sync frequencies, likeliest first. found: a spectrum."""
     plan = layout()
-    product = np.zeros(SIDE * SIDE, complex)
-    product[plan.sync] = found[plan.sync] * plan.phases.conj()
-    side, margin = _FINER * SIDE, (_FINER - 1) * SIDE // 2
-    wide = np.pad(np.fft.fftshift(product.reshape(SIDE, SIDE)), margin)
-    likely = np.fft.ifft2(np.fft.ifftshift(wide)).real
+    side = _FINER * SIDE
+    rows, columns = np.divmod(plan.sync, SIDE)
+    product = np.zeros((side, columns.max() + 1), complex)  # of the finer picture's spectrum what is not 0
+    product[np.where(rows < SIDE // 2, rows, rows + side - SIDE), columns] = found[plan.sync] * plan.phases.conj()
+    product[:, 0] *= 2  # the other columns come twice, as pixels are real
+    likely = np.fft.irfft(np.fft.ifft(product, axis=0), side, axis=1)
     likely /= max(float(likely.std()), 1e-12)
     places = []
     for _ in range(count):

@@ -20,7 +20,7 @@ def periods(even: np.ndarray, count: int) -> list[float]:
         return []
     likeness = _self_likeness(even, reach)
     tried = np.geomspace(SMALLEST, LARGEST, 1 + int(np.log(LARGEST / SMALLEST) * 1.5 * max(reach)))  # to a pixel there
-    scores = np.array([_score(likeness, period) for period in tried])
+    scores = _scores(likeness, tried)
     found = []
     while len(found) < count and scores.max() > 0:
         best = tried[scores.argmax()]
@@ -37,13 +37,18 @@ def _self_likeness(even: np.ndarray, reach: list[int]) -> np.ndarray:
     return (likeness / max(float(likeness[8:, 8:].std()), 1e-12)).astype(np.float32)
 
 
-def _score(likeness: np.ndarray, period: float) -> float:
-    """How much more the picture is like itself at the multiples of `period` than elsewhere, in standard deviations."""
-    rows, columns = (
-        np.arange(min(int((side - 2) / period), _FARTHEST) + 1) * period for side in likeness.shape
-    )
-    values = _sampled(likeness, rows[:, None], columns[None]).ravel()[1:]  # without lag 0
-    return float(values.clip(-_LOUDEST, _LOUDEST).sum() / np.sqrt(max(len(values), 1)))
+def _scores(likeness: np.ndarray, tried: np.ndarray) -> np.ndarray:
+    """How much more the picture is like itself at the multiples of each period than elsewhere, in standard deviations.
+
+    tried: float (n,); returns float (n,).
+    """
+    rows = columns = tried[:, None] * np.arange(_FARTHEST + 1)
+    last_row, last_column = (side - 2 for side in likeness.shape)
+    looked_at = (rows <= last_row)[:, :, None] & (columns <= last_column)[:, None, :]
+    looked_at[:, 0, 0] = False  # without lag 0
+    values = _sampled(likeness, rows.clip(max=last_row)[:, :, None], columns.clip(max=last_column)[:, None, :])
+    total = (values.clip(-_LOUDEST, _LOUDEST) * looked_at).sum(axis=(1, 2))
+    return total / np.sqrt(looked_at.sum(axis=(1, 2)).clip(min=1))
 
 
 def _sampled(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 SIZE = (192, 256)  # (W, H) of the window everything is compared in
 NAME = "undressed"
 
-THRESHOLD = 0.5  # of `Bareness.score`
+THRESHOLD = 0.48  # of `Bareness.score`; what it lets through and what it refuses: benchmarks/moderation.md
 
 # Where torso and hips are, from the chin down, in parts of the stature; and how far out from their middle.
 TORSO = (0.06, 0.26)
@@ -46,6 +46,10 @@ WORN = (Label.SKIN, Label.UPPER, Label.LOWER, Label.DRESS)  # may all be skin: a
 
 OWN = (Body.FACE, Body.NECK, Body.ARM, Body.HAND)
 LEAST_SKIN = 40  # pixels to compare with
+
+# Of what a parser took for somebody, the least there is of a person: in a photo of a garment alone it finds less.
+WEARER_SKIN, WEARER_HAIR, WEARER_SHOES = 0.045, 0.02, 0.015
+WEARER_FACE = 0.03  # the face's width, a share of the person's height
 
 SPREAD = 0.05  # of a colour's log ratio: what differs less is the same colour, however even the face
 SHADE = (0.3, 0.3)  # of log brightness: what light and shade may do to skin; and how fast likeness falls beyond
@@ -116,6 +120,11 @@ class UndressChecker:
         except NoPersonFound:
             return None
 
+    def look_for_wearer(self, image: Image.Image) -> Seen | None:
+        """The same of a garment photo, in which there is mostly nobody, whatever a parser makes of sleeves."""
+        seen = self.look(image)
+        return seen if seen and is_wearer(seen.labels) else None
+
     def judge(self, image: Image.Image, seen: Seen | None) -> Verdict:
         """The verdict on one picture in which that person is seen."""
         above = (bareness(image, seen).score if seen else 0.0) - self._threshold
@@ -124,6 +133,16 @@ class UndressChecker:
             scores=MappingProxyType({NAME: round(above, 3)}),
             hits=(NAME,) if above > 0 else (),
         )
+
+
+def is_wearer(labels: np.ndarray) -> bool:
+    """Whether it is sure to be a person: skin, a face, and hair or shoes. labels: uint8 (H, W), values of `Label`."""
+    if not labels.any():
+        return False
+    figure = measure(labels)
+    skin, hair, shoes = (np.mean(labels[labels > 0] == code) for code in (Label.SKIN, Label.HAIR, Label.SHOES))
+    face = figure.head is not None and figure.head.width >= WEARER_FACE * (figure.box[3] - figure.box[1])
+    return bool(face and skin >= WEARER_SKIN and (hair >= WEARER_HAIR or shoes >= WEARER_SHOES))
 
 
 def _window(photo: Image.Image, seen: Seen) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from catvton.errors import SettingsError
 from catvton.service import context, health
 from catvton.service.accounts import Accounts
 from catvton.service.callers import Caller
-from catvton.service.edge import BodyLimit, Edge, form_limit, security_headers
+from catvton.service.edge import BodyLimit, Edge, Traffic, form_limit, security_headers
 from catvton.service.gate import Gate, Ticket
 from catvton.service.gated import GatedTryOn
 from catvton.service.jobs import Jobs
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LINGER = 3.0  # seconds a client has to fetch the picture of the last run
+LINGER = 5.0  # seconds without any request, after which nobody is expected to fetch the picture of the last run
 
 
 class Service:
@@ -56,6 +56,7 @@ class Service:
         check_auth(settings)
         self.settings = settings
         self.gate = Gate(settings.queue_size)
+        self._traffic = Traffic()
         self.metrics = Metrics({
             "queue_length": ("Requests that wait for their turn.", lambda: self.gate.waiting),
             "jobs_in_flight": ("Requests at work.", lambda: self.gate.running),
@@ -159,7 +160,7 @@ class Service:
     def middleware(self) -> list[Middleware]:
         """What every request to that app passes, the page's too."""
         return [
-            Middleware(Edge, hops=self.settings.trusted_proxy_hops, metrics=self.metrics,
+            Middleware(Edge, hops=self.settings.trusted_proxy_hops, metrics=self.metrics, traffic=self._traffic,
                        headers=security_headers(self.settings.frame_ancestors)),
             Middleware(BodyLimit, form_bytes=form_limit(self.settings.limits.max_bytes),
                        refused=self.metrics.refused),
@@ -168,11 +169,18 @@ class Service:
     # ---- ending ------------------------------------------------------------------------------------------------------
 
     def drain(self, seconds: float) -> None:
-        """Let nobody in any more and wait for the run at work, and for its picture to be fetched."""
-        busy = self.gate.running
+        """Let nobody in any more and wait for the run at work, and for its picture to be fetched.
+
+        Takes at most `seconds`, and a little longer where the run ends at the last moment.
+        """
+        busy, started = self.gate.running, time.monotonic()
         self.gate.close()
-        if busy and self.gate.drained(seconds):
-            time.sleep(LINGER)
+        if not busy or not self.gate.drained(seconds):
+            return
+        ended = time.monotonic()
+        latest = max(started + seconds, ended + LINGER)
+        while self._traffic.quiet(ended) < LINGER and time.monotonic() < latest:
+            time.sleep(0.1)
 
     def close(self) -> None:
         if self._shared is not None:
@@ -192,9 +200,11 @@ def check_auth(settings: Settings) -> None:
     """Raises SettingsError where signing in the way the settings say cannot work here."""
     if settings.auth != "huggingface":
         return
-    if not os.environ.get("SPACE_ID") or not os.environ.get("OAUTH_CLIENT_ID"):
+    # Without SYSTEM gradio takes the machine for a developer's, and signs everybody in as the developer.
+    if os.environ.get("SYSTEM") != "spaces" or not os.environ.get("SPACE_ID") or not os.environ.get("OAUTH_CLIENT_ID"):
         raise SettingsError("CATVTON_AUTH=huggingface works on Hugging Face Spaces only, where the README's front "
-                            "matter says hf_oauth: true. Elsewhere use CATVTON_AUTH=password.")
+                            "matter says hf_oauth: true: SYSTEM=spaces, SPACE_ID and OAUTH_CLIENT_ID are then set. "
+                            "Elsewhere use CATVTON_AUTH=password.")
     try:
         import authlib  # noqa: F401
         import itsdangerous  # noqa: F401
@@ -208,4 +218,4 @@ def hub_account(request: Request) -> str:
     info = request.session.get("oauth_info") if "session" in request.scope else None
     if not info or info.get("expires_at", 0) < time.time():
         return ""
-    return str(info.get("userinfo", {}).get("preferred_username", ""))
+    return str(info.get("userinfo", {}).get("preferred_username", "")).lower()  # as accounts are kept

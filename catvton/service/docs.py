@@ -6,6 +6,9 @@ import json
 from html import escape
 from typing import Any
 
+from catvton.service.codes import CODES
+from catvton.service.problems import status_of
+
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
@@ -89,7 +92,10 @@ def _example(operation: dict[str, Any]) -> str:
 
 def _errors(schema: dict[str, Any]) -> str:
     example = schema["components"]["schemas"]["Problem"]["example"]
+    rows = "".join(f"<tr><td><code>{code}</code></td><td><code>{status_of(code)}</code></td><td>{escape(meaning)}</td>"
+                   "</tr>" for code, meaning in CODES.items())
     return (
         '<section id="errors"><h2>Errors</h2><p>Every error is a problem document: <code>code</code> for programs, '
-        f"<code>message</code> for people.</p><pre>{escape(json.dumps(example, indent=2))}</pre></section>"
+        f"<code>message</code> for people.</p><pre>{escape(json.dumps(example, indent=2))}</pre>"
+        f"<table><tr><th>code</th><th>status</th><th></th></tr>{rows}</table></section>"
     )

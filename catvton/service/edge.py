@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 SMALL_BODY = 4 * 2**20  # bytes of a request that carries no file: gradio's events
 FORM_EXTRA = 2**20  # bytes of a form besides its files
 FILES = 3  # in one form
+PROBES = ("/healthz", "/readyz", "/metrics")
 
 # Gradio's page is built of inline scripts and styles and turns text into functions, so the policy cannot forbid those;
 # it does forbid every other host, plug-ins, and being framed by strangers.
@@ -57,14 +60,43 @@ def security_headers(frame_ancestors: str = "") -> dict[str, str]:
     return HEADERS | framing | {"Content-Security-Policy": policy}
 
 
+class Traffic:
+    """Whether visitors are being answered. Probes, and the streams pages keep open for nothing, are none."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._guard = clock, threading.Lock()
+        self._active, self._last = 0, clock()
+
+    @contextlib.contextmanager
+    def answering(self, path: str) -> Iterator[None]:
+        counts = path not in PROBES and "/heartbeat/" not in path
+        self._count(counts)
+        try:
+            yield
+        finally:
+            self._count(-counts)
+
+    def quiet(self, since: float) -> float:
+        """Seconds nobody was answered, at most those since `since`; 0 while somebody is."""
+        with self._guard:
+            return 0.0 if self._active else self._clock() - max(self._last, since)
+
+    def _count(self, change: int) -> None:
+        with self._guard:
+            self._active += change
+            self._last = self._clock() if change else self._last
+
+
 class Edge:
     """Pure ASGI: requests keep their streaming and their disconnects.
 
     The address and the id are also left in the request's state, where handlers find them that run elsewhere later.
     """
 
-    def __init__(self, app: ASGIApp, *, hops: int, headers: dict[str, str], metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, *, hops: int, headers: dict[str, str], metrics: Metrics, traffic: Traffic
+                 ) -> None:
         self._app, self._hops, self._headers, self._metrics = app, hops, headers, metrics
+        self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -77,7 +109,8 @@ class Edge:
         context.request_id.set(number)
         context.address.set(address)
         scope.setdefault("state", {}).update(request_id=number, address=address)
-        await self._app(scope, receive, self._sending(scope, send, number))
+        with self._traffic.answering(scope["path"]):
+            await self._app(scope, receive, self._sending(scope, send, number))
 
     def _sending(self, scope: Scope, send: Send, number: str) -> Send:
         async def sending(message: Message) -> None:

@@ -77,6 +77,11 @@ class Gate:
         return min(1, len(self._line))
 
     @property
+    def usual(self) -> float:
+        """Seconds a run takes, by those before."""
+        return self._usual
+
+    @property
     def closed(self) -> bool:
         return self._closed
 

@@ -64,7 +64,7 @@ class GatedTryOn:
         yield item
 
     def run(self, request: TryOnRequest, on_step: Listener | None = None) -> TryOnResult:
-        """`TryOn.run`, in its turn. `on_step` is called in this thread, between two steps: what it raises ends the run."""
+        """`TryOn.run`, in its turn. `on_step` is called in this thread, between steps: what it raises ends the run."""
         with self.metrics.run(context.route.get() or PAGE), self.gate.enter() as ticket:
             for report in _waiting(ticket):
                 if on_step is not None:

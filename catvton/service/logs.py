@@ -52,3 +52,4 @@ def configure(*, level: str, form: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # gradio calls its own server while it starts, and says so
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # any visitor can have it warn
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # it lists them

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from catvton.errors import Cancelled, InputError
+from catvton.safety.moderation import refusals
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -35,6 +36,10 @@ class Metrics:
         for name, (text, read) in ({"gpu_memory_bytes": ("Memory torch holds on the graphics cards.", gpu_memory)}
                                    | gauges).items():
             Gauge(f"catvton_{name}", text, registry=self.registry).set_function(read)
+        pictures = Gauge("catvton_refused_pictures", "Pictures the moderation refused in this process, by the code.",
+                         ["code"], registry=self.registry)
+        for code in refusals.counts():
+            pictures.labels(code).set_function(lambda code=code: refusals.counts()[code])
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import catvton
 from catvton.options import MAX_VARIATIONS
 from catvton.result import MAX_SEED, SHOWS, TryOnRequest
+from catvton.service.codes import CODES
 
 if TYPE_CHECKING:
     from catvton.cards import ModelCard
@@ -31,7 +32,7 @@ FAULTS = {
 }
 READING = (401, 500, 503)
 WORKING = (400, 401, 406, 408, 413, 415, 422, 429, 500, 503)
-EXAMPLE_INFO = {"job_id": "5f0c6a0e3d3c4b6f9d7d1d5f5a1b2c3d", "engine": "compact@1", "part": "upper", "seed": 42,
+EXAMPLE_INFO = {"job_id": "5f0c6a0e3d3c", "engine": "compact@1", "part": "upper", "seed": 42,
                 "seeds": [42], "steps": 1, "guidance": 1.0, "size": [288, 384],
                 "seconds": {"open": 0.02, "mask": 0.61, "place": 1.58, "generate": 0.35, "paste": 0.04},
                 "flags": [], "notes": []}
@@ -56,6 +57,18 @@ def engines(cards: Mapping[str, ModelCard]) -> list[dict[str, Any]]:
         }
         for number, card in enumerate(cards.values())
     ]
+
+
+def in_words(cards: Mapping[str, ModelCard], *options: str) -> str:
+    """What gradio's endpoints have no place for: a line for each option, what it is and what it accepts."""
+    fields = {name: field for name, field in _tryon_fields(cards).items() if name in options}
+    return "\n".join(f"- {name}: {field['description']}{_accepted(field)}" for name, field in fields.items())
+
+
+def _accepted(field: Schema) -> str:
+    if "enum" in field:
+        return f" One of: {', '.join(field['enum'])}."
+    return f" From {field['minimum']:g} to {field['maximum']:g}." if "minimum" in field else ""
 
 
 def _range(allowed: Any) -> dict[str, float]:
@@ -151,8 +164,9 @@ def _job() -> Schema:
     return {
         "operationId": "job",
         "summary": "Where a job is",
-        "description": "Ask about once a second.",
-        "responses": {"200": _json("The job as it stands.", _ref("Job"), example)} | _faults(*READING, 404),
+        "description": "Until it is done, Retry-After says in how many seconds to ask again.",
+        "responses": {"200": _json("The job as it stands.", _ref("Job"), example)
+                      | {"headers": {"Retry-After": {"schema": {"type": "string"}}}}} | _faults(*READING, 404),
     }
 
 
@@ -259,8 +273,8 @@ def _problem_schema() -> Schema:
             "type": {"type": "string"},
             "title": {"type": "string", "description": "The status in words."},
             "status": {"type": "integer"},
-            "code": {"type": "string", "description": "For programs; stays the same.",
-                     "examples": ["image.broken", "option.steps", "person.not_found", "queue.full", "limit.reached"]},
+            "code": {"type": "string", "enum": list(CODES), "description": "For programs; stays the same. " + " ".join(
+                f"{code}: {meaning}" for code, meaning in CODES.items())},
             "message": {"type": "string", "description": "For people: what is wrong, and what is accepted instead."},
             "retry_after": {"type": "integer", "description": "Seconds to wait, where waiting helps."},
             "request_id": {"type": "string", "description": "Name it when you ask the operator."},

@@ -21,6 +21,7 @@ HTTP = "http."  # codes for what HTTP itself has a status for: "http.not_found"
 # An error's code, or the subject before its dot, and the status that says the same. Anything else is 422.
 STATUS = {
     "account": HTTPStatus.UNAUTHORIZED,
+    "engine.gpu": HTTPStatus.SERVICE_UNAVAILABLE,
     "engine.memory": HTTPStatus.SERVICE_UNAVAILABLE,
     "engine.missing": HTTPStatus.SERVICE_UNAVAILABLE,
     "form.broken": HTTPStatus.BAD_REQUEST,
@@ -49,19 +50,36 @@ def problem_of(error: Exception) -> dict[str, Any]:
 
     What is not its reader's to mend goes to the log, under a number the reader is told.
     """
+    code = code_of(error)
     if isinstance(error, InputError):
-        return problem(error.code, str(error), retry_after=getattr(error, "wait_seconds", None))
+        return problem(code, str(error), retry_after=getattr(error, "wait_seconds", None))
     if isinstance(error, Cancelled):
-        return problem("run.stopped", "The run was stopped.")
+        return problem(code, "The run was stopped.")
     number = secrets.token_hex(4)
     log.error("error %s", number, exc_info=error)
     if isinstance(error, WeightsError):
-        return problem("engine.missing", f"This engine is not complete on our side (number {number} in the log).")
-    return problem("server.failed", f"Something went wrong on our side (number {number} in the log).")
+        return problem(code, f"This engine is not complete on our side (number {number} in the log).")
+    return problem(code, f"Something went wrong on our side (number {number} in the log).")
 
 
-def problem(code: str, message: str, *, status: int | None = None, retry_after: int | None = None) -> dict[str, Any]:
-    found = HTTPStatus(status or STATUS.get(code) or STATUS.get(code.partition(".")[0], 422))
+def code_of(error: Exception) -> str:
+    """The stable code of any error, the same at every door; `catvton.service.codes` says what each means."""
+    if isinstance(error, InputError):
+        return error.code
+    if isinstance(error, Cancelled):
+        return "run.stopped"
+    return "engine.missing" if isinstance(error, WeightsError) else "server.failed"
+
+
+def status_of(code: str) -> HTTPStatus:
+    """The HTTP status an error of this code is answered with."""
+    if code.startswith(HTTP):
+        return HTTPStatus(int(code.removeprefix(HTTP)))
+    return HTTPStatus(STATUS.get(code) or STATUS.get(code.partition(".")[0], 422))
+
+
+def problem(code: str, message: str, *, retry_after: int | None = None) -> dict[str, Any]:
+    found = status_of(code)
     said = {"type": "about:blank", "title": found.phrase, "status": int(found), "code": code, "message": message}
     return said if retry_after is None else said | {"retry_after": retry_after}
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from catvton import zerogpu
 from catvton.errors import TryOnError
+from catvton.records import NOBODY
 from catvton.result import TryOnRequest
 from catvton.service.context import route
 
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SIZE = 192, 256  # of the picture to warm up with
-NOBODY = "(warm-up)"  # in the records; no account can be called that
 
 
 class Readiness:
@@ -49,7 +50,8 @@ def warm_up(tryon: GatedTryOn, readiness: Readiness) -> None:
     route.set("warm-up")
     try:
         tryon.load()
-        tryon.run(smallest_request(tryon))
+        if not zerogpu.active():  # where a card is lent for a visitor's request only: ready once one has been served
+            tryon.run(smallest_request(tryon))
     except TryOnError as error:
         readiness.fault = str(error)
         log.error("warming up failed: %s", error)

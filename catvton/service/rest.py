@@ -19,7 +19,7 @@ from starlette.routing import Route, Router
 
 from catvton.errors import InputError
 from catvton.images import png_bytes
-from catvton.options import check_options, one_of
+from catvton.options import check_mask_options, check_options
 from catvton.result import PARTS, TryOnResult
 from catvton.service import context, docs, openapi, wishes
 from catvton.service.forms import FormReader, read_form
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from catvton.service.gate import Ticket
 
 PREFIX = "/v1"
+LONGEST_PAUSE = 15.0  # seconds
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
@@ -118,11 +119,11 @@ class Rest:
             raise
         self._service.jobs.start(job, self._tryon_work(wish, ticket))
         where = self._where(request, job)
-        return JSONResponse(_told(job, where), status_code=202, headers={"Location": where, "Retry-After": "1"})
+        return JSONResponse(_told(job, where), status_code=202, headers={"Location": where} | self._pause(job))
 
     async def job(self, request: Request) -> Response:
         job = await self._known_job(request)
-        return JSONResponse(_told(job, self._where(request, job)))
+        return JSONResponse(_told(job, self._where(request, job)), headers=self._pause(job))
 
     async def result(self, request: Request) -> Response:
         kind = wishes.accepted(request.headers.get("accept", ""))
@@ -150,6 +151,13 @@ class Rest:
         urls = [f"{where}?picture={number}" for number in range(1, len(pictures.files) + 1)]
         return JSONResponse(wishes.as_json(pictures, urls=urls))
 
+    def _pause(self, job: Job) -> dict[str, str]:
+        """When to ask again: in half the time a job's turn is away, so that a long line does not keep asking."""
+        if job.finished:
+            return {}
+        seconds = job.place * self._service.gate.usual / 2
+        return {"Retry-After": str(round(min(max(seconds, 1), LONGEST_PAUSE)))}
+
     @staticmethod
     def _where(request: Request, job: Job) -> str:
         return f"{request.scope.get('root_path', PREFIX)}/jobs/{job.id}"
@@ -175,8 +183,8 @@ class Rest:
 
     def _mask_wish(self, form: dict[str, bytes]) -> tuple[bytes, str, str]:
         cards = self._service.tryon.cards
-        engine = one_of("engine", wishes.text(form, "engine", next(iter(cards))), tuple(cards))
-        part = one_of("part", wishes.text(form, "part", PARTS[0]), cards[engine].parts)
+        part, engine = check_mask_options(cards, part=wishes.text(form, "part", PARTS[0]),
+                                          engine=wishes.text(form, "engine") or None)
         if not form.get("person"):
             raise InputError('The person photo is missing: send it as the file "person".', code="image.missing")
         return form["person"], part, engine
@@ -207,8 +215,8 @@ class _Boundary:
             await self._app(scope, receive, send)
         except HTTPException as error:
             sentence = NO_SUCH.get(error.status_code, f"{error.detail}.")
-            await self._say(problem(f"{HTTP}{error.status_code}", sentence, status=error.status_code),
-                            scope, receive, send, headers=error.headers)
+            await self._say(problem(f"{HTTP}{error.status_code}", sentence), scope, receive, send,
+                            headers=error.headers)
         except ClientDisconnect:
             return
         except Exception as error:

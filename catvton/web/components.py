@@ -8,12 +8,10 @@ from typing import Any
 
 import gradio as gr
 from gradio.component_meta import ComponentMeta
-from gradio.components.image_editor import EditorData
 from gradio.data_classes import ImageData, ListFiles
 from gradio_client.utils import is_file_obj, is_http_url_like, traverse
 
 from catvton.errors import InputError
-from catvton.web.painting import Painted
 from catvton.web.tempfolder import TempFolder
 from catvton.web.texts import Texts
 
@@ -85,17 +83,3 @@ class OpenSlider(gr.Slider, metaclass=QuietMeta):
 
     def preprocess(self, payload: float) -> float:
         return payload
-
-
-class MaskPainter(gr.ImageEditor, metaclass=QuietMeta):
-    """An ImageEditor whose handler gets the paths of what the browser sent; gr.ImageEditor would decode all of it."""
-
-    is_template = True
-    accept_blobs = None  # gradio's other way in, which keeps what it is sent in memory without bounds
-
-    def preprocess(self, payload: EditorData | None) -> Painted:
-        if payload is None:
-            return Painted()
-        layers = tuple(layer.path for layer in payload.layers or () if layer is not None)
-        rest = tuple(file.path for file in (payload.background, payload.composite) if file is not None)
-        return Painted(layers=layers, rest=rest)

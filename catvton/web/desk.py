@@ -99,9 +99,9 @@ class Desk:
         save_picture(result.show(show), path, statement=result.statement)
         return path, result.info()
 
-    def answer_mask(self, *, person: bytes, part: str) -> tuple[Path, dict[str, Any]]:
+    def answer_mask(self, *, person: bytes, part: str, engine: str | None = None) -> tuple[Path, dict[str, Any]]:
         """The automatic mask of a photo: (picture file, info)."""
-        mask = self.tryon.mask(person, part)
+        mask = self.tryon.mask(person, part, engine=engine)
         path = self.folder.new_file("mask.png")
         save_picture(mask.mask, path)
         return path, {"part": part, "notes": list(mask.notes)}

@@ -64,14 +64,14 @@ def _script(studio: Studio) -> str:
     """resource/web/page.js with the words it needs; it answers with the browser's language."""
     data = {
         "languages": list(LANGUAGES),
-        "words": {language: _gradio_words(texts, studio) for language, texts in studio.languages.items()},
+        "words": {language: _labels(texts, studio) for language, texts in studio.languages.items()},
     }
     source = (WEB / "page.js").read_text(encoding="utf-8")
     head = f"const DATA = {json.dumps(data, ensure_ascii=False)};"
     return f"() => {{\n{head}\n{source}\nreturn window.studio.language();\n}}"
 
 
-def _gradio_words(texts: Texts, studio: Studio) -> dict[str, str]:
-    """{what gradio calls a thing in any of our languages: what we call it in this one}."""
-    names = [name for name in texts if name.startswith("gradio.")]
+def _labels(texts: Texts, studio: Studio) -> dict[str, str]:
+    """{what a label says that is not written anew: in any of our languages, and in this one}."""
+    names = [*(name for name in texts if name.startswith("gradio.")), "paint.canvas"]
     return {other[name]: texts[name] for other in studio.languages.values() for name in names}

@@ -12,7 +12,6 @@ from catvton.web import fragments, fragments_result
 from catvton.web.desk import Trouble
 from catvton.web.events_result import of_made, result_outputs
 from catvton.web.pace import Pace
-from catvton.web.painting import Painted
 from catvton.web.previews import Moment
 from catvton.web.studio import Choices, Made, Studio
 from catvton.web.visits import LIGHT, PRIVATE, Updates, Visit, visit
@@ -24,11 +23,12 @@ if TYPE_CHECKING:
 # On a phone the button is in reach from everywhere, and what it leads to is not.
 SHOW_STATUS = "() => window.studio.reveal('#status')"
 SHOW_TROUBLE = "() => window.studio.reveal('.studio-alert')"
+WITH_STROKES = "(part, painted, ...others) => [part, window.studio.painted(), ...others]"
 
 
 def connect(studio: Studio, widgets: Widgets) -> None:
     running, options, language = widgets.running, widgets.options, widgets.language
-    controls = [widgets.choosing.part, widgets.painting.painter, options.steps, options.guidance, options.seed,
+    controls = [widgets.choosing.part, widgets.painting.painted, options.steps, options.guidance, options.seed,
                 options.engine, options.variations, widgets.result.show, language]
     outputs = [*_messages(widgets), running.go, running.stop, running.stopped, *result_outputs(widgets)]
     waiting = running.go.click(_on_press(studio, widgets), language, outputs, **LIGHT)
@@ -37,7 +37,7 @@ def connect(studio: Studio, widgets: Widgets) -> None:
     # with the default a press in that moment is dropped, and the page would wait for a run that never began.
     # Without a limit, because who is whose turn is decided for all doors together: see catvton.service.gate.
     work = waiting.then(_on_go(studio, widgets), controls, outputs, concurrency_limit=None, trigger_mode="multiple",
-                        **PRIVATE)
+                        js=WITH_STROKES, **PRIVATE)
     work.failure(_on_failure(studio, widgets), [running.stopped, language], outputs, **LIGHT)
     work.then(None, None, None, js=SHOW_TROUBLE, **LIGHT)
     running.stop.click(_on_stop(studio, widgets), [widgets.result.current, widgets.result.show, language], outputs,
@@ -64,7 +64,7 @@ def _on_press(studio: Studio, widgets: Widgets) -> Callable[..., Updates]:
 
 
 def _on_go(studio: Studio, widgets: Widgets) -> Callable[..., Iterator[Updates]]:
-    def on_go(part: str, painted: Painted, steps: float, guidance: float, seed: float, engine: str, variations: float,
+    def on_go(part: str, painted: str, steps: float, guidance: float, seed: float, engine: str, variations: float,
               show: str, language: str, request: gr.Request) -> Iterator[Updates]:
         here = visit(studio, request, language)
         choices = Choices(part=part, painted=painted, steps=steps, guidance=guidance, seed=seed, engine=engine,

@@ -26,7 +26,7 @@ NUMBERS = {"person": 1, "garment": 2, "top": 2}  # which step a picture belongs 
 def header(texts: Texts) -> str:
     return (
         f'<header class="studio-header"><h1>{escape(texts["page.title"])}</h1>'
-        f"<p>{escape(texts['page.tagline'])}</p></header>"
+        f"<p>{escape(texts['page.tagline'])}</p>{_steps(texts, kind='studio-trail')}</header>"
     )
 
 
@@ -59,11 +59,14 @@ def photos(texts: Texts, promises: Promises) -> str:
 
 def empty_result(texts: Texts) -> str:
     """What a first-timer does, in three steps."""
-    steps = "".join(f"<li>{escape(texts[f'page.step{number}'])}</li>" for number in STEPS)
     return (
-        f'<div class="studio-empty">{_HANGER}<strong>{escape(texts["run.empty_title"])}</strong>'
-        f'<ol class="studio-steps" aria-label="{escape(texts["page.steps"])}">{steps}</ol></div>'
+        f'<div class="studio-empty">{_HANGER}<strong>{escape(texts["run.empty_title"])}</strong>{_steps(texts)}</div>'
     )
+
+
+def _steps(texts: Texts, *, kind: str = "") -> str:
+    steps = "".join(f"<li>{escape(texts[f'page.step{number}'])}</li>" for number in STEPS)
+    return f'<ol class="studio-steps {kind}" aria-label="{escape(texts["page.steps"])}">{steps}</ol>'
 
 
 def licence(texts: Texts, card: ModelCard) -> str:
@@ -107,7 +110,8 @@ def _line(texts: Texts, moment: Moment | None, left: float | None) -> list[str]:
     if moment.stage == "generate" and moment.step < moment.steps:
         now = texts("run.generate", step=moment.step + 1, steps=moment.steps)
     else:
-        now = texts[f"run.{'paste' if moment.stage == 'generate' else moment.stage}"]
+        stage = "paste" if moment.stage == "generate" else moment.stage
+        now = texts[f"run.{stage}"]
     return [*several, now, *([] if left is None else [_left(texts, left)])]
 
 
@@ -126,11 +130,13 @@ def _share(moment: Moment) -> int:
 
 
 def facts(texts: Texts, info: Mapping[str, Any], *, say: str = "") -> str:
-    """What a finished run was: seed, time, engine, and what the app wants to tell about it. `say` is read out."""
+    """What a finished run was: its settings, time and engine, and what the app wants to tell. `say` is read out."""
     seconds = f"{sum(info['seconds'].values()):.1f}"
-    known = (texts("run.seed", seed=info["seed"]), texts("run.done", seconds=seconds), info["engine"])
+    known = (texts("run.seed", seed=info["seed"]), texts("run.steps", steps=info["steps"]),
+             texts("run.guidance", guidance=f"{info['guidance']:g}"), texts("run.done", seconds=seconds),
+             info["engine"])
     line = "".join(f"<li>{escape(str(fact))}</li>" for fact in known)
-    notes = "".join(f'<p class="studio-notice">{escape(note)}</p>' for note in info["notes"])
+    notes = "".join(f'<p class="studio-notice">{escape(texts.of_note(note))}</p>' for note in info["notes"])
     spoken = f' data-say="{escape(say)}"' if say else ""
     return f'<ul class="studio-facts"{spoken}>{line}</ul>{notes}'
 

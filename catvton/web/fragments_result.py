@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from catvton.web.studio import View
     from catvton.web.texts import Texts
 
-START = 8  # per cent of the photo before that show at first: enough to see that there is something to draw
+START = 25  # per cent of the photo before that show at first: what there is to draw, beside what was made
 
 
 def shown(texts: Texts, view: View) -> str:
@@ -52,7 +52,7 @@ def _slider(texts: Texts, view: View) -> str:
 def _picture(texts: Texts, view: View) -> str:
     return (
         f'<figure class="studio-picture" style="{_ratio(view)}">'
-        f'{_image(view.after, texts["result.picture_alt"])}{_enlarge(texts)}</figure>'
+        f'{_image(view.after, texts["result.picture_alt"])}{_enlarge(texts, whole=True)}</figure>'
     )
 
 
@@ -70,9 +70,11 @@ def _ratio(view: View) -> str:
     return f"--ratio:{width / height:.4f}"
 
 
-def _enlarge(texts: Texts) -> str:
-    label = escape(texts["result.enlarge"])
-    return f'<button type="button" class="studio-enlarge" aria-label="{label}" title="{label}">{_CORNERS}</button>'
+def _enlarge(texts: Texts, *, whole: bool = False) -> str:
+    """A button in the picture's corner, or all of it."""
+    label, kind = escape(texts["result.enlarge"]), "studio-enlarge studio-whole" if whole else "studio-enlarge"
+    sign = "" if whole else _CORNERS
+    return f'<button type="button" class="{kind}" aria-label="{label}" title="{label}">{sign}</button>'
 
 
 def _thumbnail(texts: Texts, number: int, look: Look, *, current: int) -> str:
@@ -84,6 +86,6 @@ def _thumbnail(texts: Texts, number: int, look: Look, *, current: int) -> str:
 
 
 _CORNERS = (
-    '<svg viewBox="0 0 24 24" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="2.2" '
+    '<svg viewBox="0 0 24 24" aria-hidden="true" fill="none" stroke="#fff" stroke-width="2.2" '
     'stroke-linecap="round" stroke-linejoin="round"><path d="M9 4H4v5M15 4h5v5M9 20H4v-5M15 20h5v-5"/></svg>'
 )

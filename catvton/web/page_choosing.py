@@ -9,10 +9,9 @@ import gradio as gr
 
 from catvton.options import MAX_VARIATIONS
 from catvton.result import MAX_SEED, TryOnRequest
-from catvton.web import fragments
-from catvton.web.components import GarmentUploads, MaskPainter, OpenSlider, PictureUpload
+from catvton.web import fragments, fragments_painting
+from catvton.web.components import GarmentUploads, OpenSlider, PictureUpload
 from catvton.web.examples import Example
-from catvton.web.painting import BRUSH, OPACITY
 from catvton.web.widgets import Chooser, Choosing, Options, Painting
 from catvton.web.wishes import OUTFIT
 from catvton.web.wording import Wording
@@ -27,7 +26,6 @@ PRESSED = """element.addEventListener('click', event => {
   const pressed = event.target.closest('[data-number]');
   if (pressed) trigger('select', {number: Number(pressed.dataset.number)});
 });"""
-COLOUR = ("#" + "".join(f"{value:02x}" for value in BRUSH), OPACITY)
 
 
 def choosing(wording: Wording, studio: Studio, examples: Mapping[str, Sequence[Example]]) -> Choosing:
@@ -94,23 +92,12 @@ def painting(wording: Wording) -> Painting:
         with gr.Column() as tools:
             show = wording.add(gr.Button, lambda texts: {"value": texts["mask.show"]}, variant="secondary", size="md",
                                elem_id="show-area")
-            painter = wording.add(
-                MaskPainter,
-                lambda texts: {"label": texts["mask.title"]},
-                sources=[],
-                transforms=(),
-                layers=gr.LayerOptions(disabled=True),
-                brush=gr.Brush(colors=[COLOUR], default_color=COLOUR, color_mode="fixed"),
-                show_label=False,
-                buttons=[],
-                # Smaller than any photo: gradio lays a layer into the middle of this where it is larger than the photo.
-                canvas_size=(64, 64),
-                height=520,
-                visible=False,
-                elem_id="painter",
-            )
+            brushes = wording.html(fragments_painting.brushes, visible=False, elem_id="brushes")
+            painter = gr.HTML(elem_id="painter", elem_classes="studio-message")
+            painted = gr.Textbox(visible=False)
         message = gr.HTML(elem_id="mask-message", elem_classes="studio-message")
-    return Painting(accordion=accordion, tools=tools, show=show, painter=painter, hint=hint, message=message)
+    return Painting(accordion=accordion, tools=tools, show=show, brushes=brushes, painter=painter, painted=painted,
+                    hint=hint, message=message)
 
 
 def options(wording: Wording, studio: Studio) -> Options:

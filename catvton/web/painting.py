@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import base64
+import binascii
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -14,30 +16,29 @@ from catvton.images import png_bytes
 from catvton.web.shelf import Kept
 
 COPY_SIZE = (576, 768)  # the copy of the photo to paint on fits into this (width, height)
-BRUSH = (226, 70, 111)  # strokes let the photo show through; only where they are matters
-OPACITY = 0.6
+BRUSH = (226, 70, 111)  # only where strokes are matters; the page lets the photo show through them
+WHAT = "painted mask"
+_LINK = "data:image/png;base64,"
+_HEAVIEST = 2**22  # characters of what a browser sends: a copy's layer has a few thousand
 _LARGEST = 2048  # pixels on a side of a layer we decode: the browser answers at the copy's own size
-_SAME = 0.002  # a layer that differs from the one handed out in less than this share of its pixels was not painted on
 
 
 @dataclass(frozen=True, kw_only=True)
-class Painted:
-    """Paths of the files a browser sends of what was painted: the layers, and the photo below and with them."""
+class Sheet:
+    """A photo laid out to be painted on.
 
-    layers: tuple[str, ...] = ()
-    rest: tuple[str, ...] = ()
+    Attributes:
+        number: the browser's strokes name it, so that those for one photo are never taken for another's.
+        part: the part whose area was found and lies on it, or None.
+    """
 
-
-@dataclass(frozen=True, kw_only=True)
-class Area:
-    """An automatic mask that was handed out to be painted on: the layer's PNG, and the part it was found for."""
-
-    layer: Kept
-    part: str
+    person: Kept
+    number: str
+    part: str | None = None
 
     @property
     def files(self) -> tuple[Kept, ...]:
-        return (self.layer,)
+        return (self.person,)
 
 
 def copy_for_painting(photo: Image.Image) -> Image.Image:
@@ -47,58 +48,60 @@ def copy_for_painting(photo: Image.Image) -> Image.Image:
     return small
 
 
-def area_of(mask: np.ndarray, *, size: tuple[int, int], part: str) -> Area:
-    """An automatic mask (uint8 HxW {0, 255}) as a layer of the copy's (width, height) to paint on."""
+def layer_of(mask: np.ndarray, *, size: tuple[int, int]) -> bytes:
+    """A mask (uint8 HxW {0, 255}) as a layer to paint on: a PNG of (width, height), transparent outside the mask."""
     marked = Image.fromarray(mask).resize(size, Image.Resampling.BILINEAR).point(lambda value: 255 * (value >= 128))
     layer = Image.new("RGBA", size, (0, 0, 0, 0))
-    layer.paste((*BRUSH, round(255 * OPACITY)), mask=marked)
-    return Area(layer=Kept(data=png_bytes(layer), size=size), part=part)
+    layer.paste((*BRUSH, 255), mask=marked)
+    return png_bytes(layer)
 
 
-def untouched(layers: Iterable[bytes], area: Area) -> bool:
-    """Whether the layers (picture files, as the browser sends them) are just the area that was handed out."""
-    handed_out = _marked(area.layer.data)
-    seen = [np.asarray(_marked(layer).resize(handed_out.size, Image.Resampling.NEAREST)) > 0 for layer in layers]
-    if not seen:
-        return False
-    return float((np.logical_or.reduce(seen) != (np.asarray(handed_out) > 0)).mean()) < _SAME
-
-
-def painted_mask(layers: Iterable[bytes], *, size: tuple[int, int]) -> np.ndarray | None:
-    """The union of what is painted on transparent layers.
+def painted_on(painted: Any) -> tuple[str, bytes]:
+    """What the browser says was painted: (the sheet's number, the layer's PNG); both empty where nothing was.
 
     Args:
-        layers: picture files with an alpha channel, as the browser sends them.
+        painted: the number, a space and the layer as a link that holds the picture; or an empty string.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if not painted:
+        return "", b""
+    number, _, link = painted.partition(" ") if isinstance(painted, str) else ("", "", "")
+    if not link.startswith(_LINK) or len(link) > _HEAVIEST:
+        raise broken(WHAT)
+    try:
+        return number, base64.b64decode(link.removeprefix(_LINK), validate=True)
+    except binascii.Error as error:
+        raise broken(WHAT) from error
+
+
+def painted_mask(layer: bytes, *, size: tuple[int, int]) -> np.ndarray | None:
+    """What is painted on a transparent layer.
+
+    Args:
+        layer: a picture file with an alpha channel, as the browser sends it.
         size: (width, height) of the photo.
 
     Returns:
         uint8 HxW {0, 255} of the photo's size, 255 = painted; None when nothing is.
 
     Raises:
-        InputError: a layer is no picture or is larger than any we hand out.
+        InputError: the layer is no picture or is larger than any we hand out.
     """
-    painted = None
-    for layer in layers:
-        marked = _marked(layer)
-        if marked.getbbox() is None:
-            continue
-        # Smoothly, then cut at a half: a nearest-neighbour enlargement of the stroke would leave stairs in the picture.
-        smooth = marked.resize(size, Image.Resampling.BILINEAR)
-        strokes = np.where(np.asarray(smooth) >= 128, np.uint8(255), np.uint8(0))
-        painted = strokes if painted is None else np.maximum(painted, strokes)
-    return painted
-
-
-def _marked(layer: bytes) -> Image.Image:
-    """Mode L: 255 wherever anything at all was painted."""
-    return _alpha(layer).point(lambda value: 255 if value else 0)
+    marked = _alpha(layer).point(lambda value: 255 if value else 0)
+    if marked.getbbox() is None:
+        return None
+    # Smoothly, then cut at a half: a nearest-neighbour enlargement of the stroke would leave stairs in the picture.
+    smooth = marked.resize(size, Image.Resampling.BILINEAR)
+    return np.where(np.asarray(smooth) >= 128, np.uint8(255), np.uint8(0))
 
 
 def _alpha(layer: bytes) -> Image.Image:
-    image = open_undecoded(layer, what="painted mask")
+    image = open_undecoded(layer, what=WHAT)
     if max(image.size) > _LARGEST:
         raise InputError("The painted mask is larger than the copy of the photo it was painted on.", code="mask.size")
     try:
         return image.convert("RGBA").getchannel("A")
     except (OSError, ValueError, SyntaxError) as error:
-        raise broken("painted mask", image.format) from error
+        raise broken(WHAT, image.format) from error

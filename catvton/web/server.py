@@ -87,10 +87,13 @@ def start(settings: Settings, tryon: TryOn, *, examples: Path = EXAMPLES) -> Ser
 
 def serve(settings: Settings | None = None) -> None:
     """Serve until interrupted or told to end, finish the run at work, and leave nothing behind."""
+    from catvton.hub.wished import fetch_wished
     from catvton.settings import Settings
     from catvton.tryon import TryOn
 
     settings = settings or Settings()
+    os.environ.update(ENVIRONMENT)  # on ZeroGPU gradio comes along with the engines
+    fetch_wished(settings)
     tryon = TryOn.from_settings(settings, service=True)
     server = start(settings, tryon)
     log.info("serving on %s", server.url)

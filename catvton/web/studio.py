@@ -5,6 +5,7 @@ Knows nothing of gradio: it is handed paths of uploads and hands back paths of a
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,12 +19,12 @@ from catvton.result import SHOWS
 from catvton.service.context import steady
 from catvton.web.desk import Desk
 from catvton.web.looks import Look
-from catvton.web.painting import Painted, area_of, copy_for_painting, painted_mask, untouched
+from catvton.web.painting import Sheet, copy_for_painting, layer_of, painted_mask, painted_on
 from catvton.web.previews import Moment
 from catvton.web.promises import Promises
 from catvton.web.shelf import Kept, Shelf
 from catvton.web.texts import WHATS, Texts, every_language
-from catvton.web.thumbnails import SCREEN, fitted
+from catvton.web.thumbnails import SCREEN, fitted, small_jpeg
 from catvton.web.wishes import OUTFIT, Skipped, Wish, fulfil
 
 if TYPE_CHECKING:
@@ -61,6 +62,16 @@ class View:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Canvas:
+    """A photo to paint on, as small files: a JPEG of (width, height), and a PNG of what was found on it or None."""
+
+    number: str
+    photo: bytes
+    size: tuple[int, int]
+    layer: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Spoken:
     language: str
     files: tuple[Kept, ...] = ()
@@ -71,7 +82,7 @@ class Choices:
     """What the page's controls say, unchecked: `TryOn` checks it."""
 
     part: Any
-    painted: Painted = Painted()  # noqa: RUF009  frozen
+    painted: Any = ""
     steps: Any = None
     guidance: Any = None
     seed: Any = 42
@@ -153,48 +164,42 @@ class Studio(Desk):
 
     # ---- the page: the area that changes -----------------------------------------------------------------------------
 
-    def paint_on(self, session: str) -> Path | None:
-        """A copy of the session's person to paint on, or None if that person is being painted on already.
+    def paint_on(self, session: str) -> Canvas | None:
+        """The session's person to paint on, or None if that person is being painted on already.
 
         Raises:
             InputError: there is no person yet.
         """
         person = self._chosen(session, "person")
-        if self.shelf.get(session, "painting") is person:
-            return None
-        self.shelf.put(session, "painting", person)
-        return self._copy(open_picture(person.data, limits=self.limits), "person")
+        return None if self.sheet(session) else self._lay_out(session, person)
 
     def paint_anew(self, session: str) -> None:
         """What is in the painter was thrown away."""
-        self.shelf.drop(session, "painting")
-        self.shelf.drop(session, "area")
+        self.shelf.drop(session, "sheet")
 
-    def show_area(self, session: str, *, part: Any, engine: Any) -> tuple[Path, Path]:
-        """Find what would change, as a copy of the person and a layer over it to paint on.
+    def show_area(self, session: str, *, part: Any, engine: Any) -> Canvas:
+        """Find what would change, and lay it over the person to paint on.
 
         Raises:
             InputError: there is no person yet, or the photo does not show the part.
         """
         person = self._chosen(session, "person")
-        photo = open_picture(person.data, limits=self.limits)
         found = self.tryon.mask(person.data, part, engine=engine)
-        area = area_of(found.mask, size=copy_for_painting(photo).size, part=part)
-        self.shelf.put(session, "painting", person)
-        self.shelf.put(session, "area", area)
-        layer = self.folder.new_file("area.png")
-        layer.write_bytes(area.layer.data)
-        return self._copy(photo, "person"), layer
+        return self._lay_out(session, person, part=part, mask=found.mask)
 
-    def area_part(self, session: str) -> str | None:
-        """The part whose area is shown in the painter, or None."""
-        area = self.shelf.get(session, "area")
-        return area.part if area else None
+    def sheet(self, session: str) -> Sheet | None:
+        """What is being painted on: the session's person, or nothing."""
+        sheet, person = self.shelf.get(session, "sheet"), self.shelf.get(session, "person")
+        return sheet if sheet is not None and sheet.person is person else None
 
-    def painting(self, session: str) -> bool:
-        """Whether the painter has the session's person in it."""
-        person = self.shelf.get(session, "person")
-        return person is not None and self.shelf.get(session, "painting") is person
+    def _lay_out(
+        self, session: str, person: Kept, *, part: str | None = None, mask: np.ndarray | None = None
+    ) -> Canvas:
+        photo = copy_for_painting(open_picture(person.data, limits=self.limits))
+        sheet = Sheet(person=person, number=secrets.token_hex(8), part=part)
+        self.shelf.put(session, "sheet", sheet)
+        layer = None if mask is None else layer_of(mask, size=photo.size)
+        return Canvas(number=sheet.number, photo=small_jpeg(photo, photo.size), size=photo.size, layer=layer)
 
     # ---- the page: trying on -----------------------------------------------------------------------------------------
 
@@ -209,13 +214,12 @@ class Studio(Desk):
         Raises:
             InputError: something is missing or cannot be used.
         """
-        layers = self._layers(choices.painted)
-        wish = self._wish(session, choices, layers)
+        wish = self._wish(session, choices)
         with closing(steady(fulfil(self.tryon, wish))) as items:
             for item in items:
                 yield self._keep(session, item) if isinstance(item, Look) else item
 
-    def _wish(self, session: str, choices: Choices, layers: list[bytes]) -> Wish:
+    def _wish(self, session: str, choices: Choices) -> Wish:
         person, outfit = self._chosen(session, "person"), choices.part == OUTFIT
         garments = [self._chosen(session, slot) for slot in (SLOTS[1:] if outfit else SLOTS[1:2])]
         more = [] if outfit else self.more_garments(session).values()
@@ -223,7 +227,7 @@ class Studio(Desk):
             person=person,
             garments=(*garments, *more),
             part=choices.part,
-            mask=None if outfit else self._mask(session, layers, size=person.size),
+            mask=None if outfit else self._mask(session, choices.painted),
             steps=choices.steps,
             guidance=choices.guidance,
             seed=choices.seed,
@@ -231,21 +235,16 @@ class Studio(Desk):
             variations=choices.variations,
         )
 
-    def _mask(self, session: str, layers: list[bytes], *, size: tuple[int, int]) -> np.ndarray | None:
-        """What was painted; nothing where the area that was handed out came back as it was: it is then found anew."""
-        area = self.shelf.get(session, "area")
-        if area is not None and untouched(layers, area):
+    def _mask(self, session: str, painted: Any) -> np.ndarray | None:
+        """What was painted on the person; None where nothing was: the area is then found."""
+        number, layer = painted_on(painted)
+        sheet = self.sheet(session)
+        if sheet is None or sheet.number != number:
             return None
-        return painted_mask(layers, size=size)
+        return painted_mask(layer, size=sheet.person.size)
 
     def _keep(self, session: str, look: Look) -> Made:
         return Made(number=self.shelf.append(session, LOOKS, look, most=MOST_LOOKS), look=look)
-
-    def _layers(self, painted: Painted) -> list[bytes]:
-        """Read and remove the painted layers; the photo, which browsers send along, is removed unread."""
-        for path in painted.rest:
-            self.folder.discard(path)
-        return [self.folder.take(path, what="painted mask") for path in painted.layers]
 
     def _chosen(self, session: str, slot: str) -> Kept:
         kept = self.shelf.get(session, slot)
@@ -314,6 +313,7 @@ class Studio(Desk):
         """The language a page was turned to; None where it was to none, or has been forgotten."""
         spoken = self.shelf.get(session, "language")
         return spoken.language if spoken else None
+
 
 def _what(slot: str) -> str:
     return WHATS.get(slot, WHATS["garment"])

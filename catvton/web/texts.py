@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from catvton.cards import RESOURCE
@@ -26,6 +26,7 @@ class Texts:
     Args:
         sentences: {name: sentence}.
         errors: {code: sentence} of `InputError`s; one that is not among them is told as it is.
+        notes: {what a result's note says in English, with {blanks}: the same in this language}.
         language: one of `LANGUAGES`.
 
     Raises:
@@ -33,15 +34,24 @@ class Texts:
     """
 
     def __init__(
-        self, sentences: Mapping[str, str], *, errors: Mapping[str, str] | None = None, language: str = "en"
+        self,
+        sentences: Mapping[str, str],
+        *,
+        errors: Mapping[str, str] | None = None,
+        notes: Mapping[str, str] | None = None,
+        language: str = "en",
     ) -> None:
         self._sentences, self._errors = dict(sentences), dict(errors or {})
+        self._notes = {_pattern(said): here for said, here in (notes or {}).items()}
         self.language = language
 
     @classmethod
     def read(cls, language: str = "en") -> Texts:
-        errors = _read(WEB / f"errors.{language}.toml") if language != next(iter(LANGUAGES)) else {}
-        return cls(_read(WEB / f"texts.{language}.toml"), errors=errors, language=language)
+        sentences = _read(f"texts.{language}.toml")
+        if language == next(iter(LANGUAGES)):  # the library's own
+            return cls(sentences, language=language)
+        notes = {note["said"]: note["here"] for note in _table(f"notes.{language}.toml")["notes"]}
+        return cls(sentences, errors=_read(f"errors.{language}.toml"), notes=notes, language=language)
 
     def __getitem__(self, name: str) -> str:
         return self._sentences[name]
@@ -63,6 +73,13 @@ class Texts:
         slot = next((slot for slot, what in WHATS.items() if what in str(error)), "picture")
         return sentence.format(what=self._errors[f"what.{slot}"])
 
+    def of_note(self, note: str) -> str:
+        """A sentence that came with a result, in this language where it is known there."""
+        for pattern, here in self._notes.items():
+            if found := pattern.fullmatch(note):
+                return here.format(**found.groupdict())
+        return note
+
 
 @cache
 def every_language() -> Mapping[str, Texts]:
@@ -76,8 +93,17 @@ def preferred(wanted: Iterable[str]) -> str:
     return next((language for language in spoken if language in LANGUAGES), next(iter(LANGUAGES)))
 
 
-def _read(path: Path) -> dict[str, str]:
-    return _flat(tomllib.loads(path.read_text(encoding="utf-8")))
+def _pattern(said: str) -> re.Pattern[str]:
+    """What a sentence with {blanks} matches, whatever stands in them."""
+    return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(said)))
+
+
+def _read(name: str) -> dict[str, str]:
+    return _flat(_table(name))
+
+
+def _table(name: str) -> dict[str, Any]:
+    return tomllib.loads((WEB / name).read_text(encoding="utf-8"))
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -46,12 +46,19 @@ class Choosing:
 
 @dataclass(frozen=True, kw_only=True)
 class Painting:
-    """The area that changes. `tools` holds what an outfit has no use for."""
+    """The area that changes. `tools` holds what an outfit has no use for.
+
+    Attributes:
+        painter: the photo to paint on; brushes: what to paint with, hidden while there is no photo.
+        painted: never seen; resource/web/page.js fills in what was painted when the button is pressed.
+    """
 
     accordion: gr.Accordion
     tools: gr.Column
     show: gr.Button
-    painter: gr.ImageEditor
+    brushes: gr.HTML
+    painter: gr.HTML
+    painted: gr.Textbox
     hint: gr.HTML
     message: gr.HTML
 

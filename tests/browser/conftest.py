@@ -78,7 +78,8 @@ def shared_tryon():
 def tryon(shared_tryon):
     shared_tryon.gate.set()
     shared_tryon.started.clear()
-    shared_tryon.free_steps = 0
+    shared_tryon.requests.clear()
+    shared_tryon.free_steps, shared_tryon.holds = 0, ""
     yield shared_tryon
     shared_tryon.gate.set()
 

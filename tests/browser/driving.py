@@ -26,6 +26,14 @@ def choose_both(page):
     choose(page, person=file(person_picture()), garment=file(garment_picture()))
 
 
+def add_garments(page, *files):
+    """Upload further garments."""
+    with page.expect_file_chooser() as chooser:
+        page.click("#more-garments")
+    chooser.value.set_files(list(files))
+    page.wait_for_selector(f"#rail li >> nth={len(files) - 1}")
+
+
 def pick(page, group, value):
     """One choice of a group of them."""
     page.click(f"#{group} label:has(input[value='{value}'])")
@@ -43,12 +51,26 @@ def enter(page, field, text):
     pytest.fail(f"{field} does not keep {text}")
 
 
-def run(page):
-    """Press the button and wait for the end of all its runs."""
-    page.eval_on_selector_all("#facts .studio-facts", "all => all.forEach(old => old.classList.add('old'))")
+WATCH = """() => {
+  window.ran = { begun: false };
+  const button = () => document.querySelector('#go');
+  window.watching?.disconnect();
+  window.watching = new MutationObserver(() => { window.ran.begun ||= button().disabled; });
+  window.watching.observe(document.body, { attributes: true, subtree: true, attributeFilter: ['disabled'] });
+}"""
+ENDED = "() => window.ran.begun && !document.querySelector('#go').disabled"
+
+
+def press(page):
+    """Press the button, and wait until it can be pressed again: all its runs have ended, or there was none."""
+    page.evaluate(WATCH)
     page.click("#go")
-    page.wait_for_selector("#facts .studio-facts:not(.old)")
-    page.wait_for_selector("#go:not([disabled])")
+    page.wait_for_function(ENDED)
+
+
+def run(page):
+    """Press the button and wait for a picture."""
+    press(page)
     page.wait_for_selector("#result figure img[src*='/answers/']")
 
 
@@ -69,18 +91,28 @@ def dressed(page):
     return np.asarray(image)
 
 
+def open_options(page):
+    page.click("#advanced > button")
+    page.wait_for_selector("#steps input[type=number]")
+
+
 def open_painter(page):
     page.click("#painting > button")
-    page.wait_for_selector("#painter canvas")
-    page.wait_for_function("() => !document.querySelector('#painter .loading')")
-    page.wait_for_timeout(1500)  # the editor fits the photo into its frame without a sign that it has
+    page.wait_for_selector("#painter canvas[data-ready]")
+
+
+def show_area(page, said):
+    """Have the area shown, and wait for it to lie on the photo; `said`: the hint that then stands there."""
+    before = page.get_attribute("#painter .studio-canvas", "data-sheet")
+    page.click("#show-area")
+    page.wait_for_selector(f"#painting-hint:has-text('{said}')")
+    page.wait_for_selector(f"#painter .studio-canvas:not([data-sheet='{before}']) canvas[data-ready]")
 
 
 def stroke(page):
     """One stroke across the middle of the photo in the painter."""
-    canvas = page.locator("#painter canvas").first
-    canvas.scroll_into_view_if_needed()
-    canvas.evaluate("canvas => window.scrollBy(0, canvas.getBoundingClientRect().top - 100)")
+    canvas = page.locator("#painter canvas")
+    canvas.evaluate("canvas => canvas.scrollIntoView({ block: 'center' })")
     box = canvas.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x - 25, y)

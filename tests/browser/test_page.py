@@ -16,10 +16,9 @@ from tests.browser.driving import (
     dressed,
     enter,
     file,
-    open_painter,
+    open_options,
     pick,
     run,
-    stroke,
     turned_photo,
 )
 from tests.web_fakes import garment_picture, person_picture
@@ -42,7 +41,7 @@ def test_a_try_on_from_uploads_with_other_options_is_shown_three_ways_and_downlo
     assert texts("run.seed", seed=42) in page.inner_text("#facts")
     assert "A note for <you>." in page.inner_text("#facts")
 
-    page.click("#advanced > button")
+    open_options(page)
     enter(page, "#steps input[type=number]", "7")
     enter(page, "#seed input", "-1")
     pick(page, "part", "lower")
@@ -63,44 +62,6 @@ def test_a_try_on_from_uploads_with_other_options_is_shown_three_ways_and_downlo
         pixels = np.asarray(comparison)
         assert pixels.shape == (400, panels * 308 - 8, 3)
         assert (pixels[:, :300] == before).all() and (pixels[:, -300:] == np.asarray(picture)).all()
-
-
-def test_the_area_is_shown_first_and_what_is_painted_over_it_wins(open_page, tryon, screen):
-    page, texts = open_page(screen), screen.texts
-    choose_both(page)
-    open_painter(page)
-    page.click("#show-area")
-    page.wait_for_selector(f"#painting-hint:has-text('{texts('mask.found', part=texts['part.upper'])}')")
-    page.wait_for_timeout(1500)
-    run(page)
-    assert tryon.requests[-1].mask is None  # as it was found, to the pixel
-
-    page.click(f"#painter button[aria-label='{texts['gradio.clear']}']")
-    page.wait_for_selector(f"#painting-hint:has-text('{texts['mask.hint'][:20]}')")  # the photo is back, empty
-    page.wait_for_timeout(1500)
-    stroke(page)
-    pixels = dressed(page)
-    mask = tryon.requests[-1].mask
-    changed = (pixels != np.asarray(person_picture())).any(-1)
-    assert np.array_equal(changed, mask > 0)
-    assert 0 < changed.mean() < 0.3 and changed[180:240, 130:170].any() and not changed[:60].any()
-
-
-def test_what_is_added_to_the_area_that_was_found_changes_too(open_page, tryon):
-    page = open_page(DESKTOP)
-    choose_both(page)
-    open_painter(page)
-    page.click("#show-area")
-    page.wait_for_selector("#painting-hint:has-text('This area was found')")
-    page.wait_for_timeout(1500)
-    stroke(page)
-    run(page)
-    found, mask = tryon.mask(person_picture()).mask > 0, tryon.requests[-1].mask > 0
-    assert (mask & found).sum() > 0.97 * found.sum()  # the copy that is painted on is a little coarser than the photo
-    assert (mask & ~found).any()
-
-    pick(page, "part", "lower")
-    page.wait_for_selector("#painting-hint:has-text('for another part')")
 
 
 def test_stopping_ends_the_run_within_a_step_and_the_next_one_begins(open_page, tryon, screen):
@@ -136,7 +97,7 @@ def test_errors_appear_in_words_where_they_happen(open_page):
     page.click("#go")
     page.wait_for_selector("#person-message:has-text('No person was found')")
 
-    page.click("#advanced > button")
+    open_options(page)
     enter(page, "#seed input", "-5")
     page.click("#go")
     page.wait_for_selector("#status:has-text('from -1 to 2147483647')")
@@ -163,7 +124,7 @@ def test_errors_are_told_in_the_pages_language_and_brought_into_view_on_a_phone(
 def test_an_engines_own_ranges_come_with_it(open_page, tryon):
     page = open_page(DESKTOP)
     assert "for any purpose" in page.inner_text("#licence")
-    page.click("#advanced > button")
+    open_options(page)
     page.click("#engine input")
     page.click("[role=option]:has-text('Careful engine')")
     page.wait_for_function("() => document.querySelector('#steps input[type=number]').value === '20'")

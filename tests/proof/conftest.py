@@ -1,4 +1,4 @@
-"""What the long checks measure: collected while they run, written where PROOF_FIGURES says (`make proof` does)."""
+"""What the long checks measure: written as each ends, to where PROOF_FIGURES says (`make proof` does)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from catvton.bench import machine, machine_lines
 Figures = dict[str, dict[str, Any]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def figures() -> Iterator[Figures]:
-    """{check: {what was measured: value}}, in the order of the checks."""
+    """{check: {what was measured: value}} of one test, to be filled."""
     found: Figures = {}
     yield found
     folder = os.environ.get("PROOF_FIGURES")
@@ -26,11 +26,20 @@ def figures() -> Iterator[Figures]:
 
 
 def write(found: Figures, folder: Path) -> None:
-    """proof.json for programs and proof.md for readers."""
+    """proof.json for programs and proof.md for readers. What only other checks measured, on this machine, stays."""
     folder.mkdir(parents=True, exist_ok=True)
-    record = {"machine": machine(), "figures": found}
+    here = machine()
+    record = {"machine": here, "figures": earlier(folder / "proof.json", here) | found}
     (folder / "proof.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     (folder / "proof.md").write_text(as_markdown(record), encoding="utf-8")
+
+
+def earlier(path: Path, here: dict[str, Any]) -> Figures:
+    """The figures that stand in the file, if they were measured on this machine."""
+    if not path.is_file():
+        return {}
+    record = json.loads(path.read_text(encoding="utf-8"))
+    return record["figures"] if machine_lines(record["machine"]) == machine_lines(here) else {}
 
 
 def as_markdown(record: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from catvton.result import PARTS, SHOWS, TryOnRequest
 from tests import hostile, tiny
+from tests.gradio_clients import connect
 from tests.proof.memory import resident
 from tests.web_fakes import saved, serving
 
@@ -92,7 +93,7 @@ def pixels(path: str | Path) -> np.ndarray:
 
 def visit(url: str, wishes: list[Wish], expected: list[np.ndarray | None], *, folder: Path, ledger: Ledger) -> None:
     """One client's whole stay."""
-    client = Client(url, verbose=False, analytics_enabled=False, download_files=str(folder / "downloads"))
+    client = connect(url, downloads=folder / "downloads")
     for turn in range(REQUESTS):
         wish, right = wishes[turn % KINDS], expected[turn % KINDS]
         start = time.perf_counter()

@@ -15,8 +15,8 @@ pytestmark = [pytest.mark.proof, pytest.mark.filterwarnings("ignore::UserWarning
 CASES = 10_000
 
 
-def test_ten_thousand_requests(figures):
-    with door(tiny.tiny_tryon(), queue_size=1000) as rest:
+def test_ten_thousand_requests(figures, tmp_path):
+    with door(tiny.tiny_tryon(), queue_size=1000, data_dir=tmp_path) as rest:
         fuzz = Fuzz.of(rest)
 
         @settings(max_examples=CASES, suppress_health_check=list(HealthCheck), deadline=None, derandomize=True)

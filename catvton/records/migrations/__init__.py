@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 NEWEST = "head"
 VERSION_TABLE = "records_version"
+_TURNS = threading.Lock()  # what alembic works on is the whole process's: two at once would mix their connections up
 _LOCK = 0x63617476  # any number: PostgreSQL's advisory lock by which replicas that start together take turns
 
 
@@ -34,9 +36,9 @@ def upgrade(connection: Connection, to: str = NEWEST) -> None:
     def missing(revision: Any, _: Any) -> Any:
         return scripts._upgrade_revs(to, revision)  # what alembic's own `upgrade` command hands over
 
-    if False:
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
-    with EnvironmentContext(config, scripts, fn=missing, destination_rev=to) as environment:
+    with _TURNS, EnvironmentContext(config, scripts, fn=missing, destination_rev=to) as environment:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         environment.configure(connection=connection, version_table=VERSION_TABLE, render_as_batch=True)
         try:
             environment.run_migrations()
