@@ -212,7 +212,7 @@ def find_region(masker: Masker, photo: Image.Image, part: str, *, fitted: bool =
     from model.beneath import beneath
 
     mask = _drawn_in(found)
-    under = beneath(np.asarray(photo), mask, found.body)
+    under = beneath(np.asarray(photo), mask, found.labels)
     return replace(
         _region(mask, found.box, found.notes), spare=_clear_of_clothes(found) & (mask > 0), under=under
     )

@@ -14,6 +14,7 @@ import numpy as np
 from model.figure import Figure, measure
 from model.labels import GARMENTS, TOPS, Body, Label
 from model.raster import Box, box_of, components, shrink
+from model.regions import split
 
 HEIGHT = 512  # rows of the map everything is decided on
 MARGIN = 0.06  # around the person, of their height
@@ -53,21 +54,21 @@ class Beneath:
     worn: np.ndarray
 
 
-def beneath(photo: np.ndarray, mask: np.ndarray, body: np.ndarray) -> Beneath:
+def beneath(photo: np.ndarray, mask: np.ndarray, labels: np.ndarray) -> Beneath:
     """Guess what the masked clothes of a person hide.
 
     Args:
         photo: uint8 (H, W, 3), RGB; pixels under the mask are not read.
         mask: uint8 (H, W), 255 where pixels may change.
-        body: uint8 (H, W), values of `Body`, nobody but this person in it.
+        labels: uint8 (H, W), values of `Label`, nobody but this person in it.
     """
     paint, trunk = np.zeros((*mask.shape, 4), np.uint8), np.zeros(mask.shape, bool)
-    box = box_of(body > 0)
+    box = box_of(labels > 0)
     if box is not None:
         left, top, right, bottom = _with_margin(box, mask.shape)
-        near = (each[top:bottom, left:right] for each in (photo, mask, body))
+        near = (each[top:bottom, left:right] for each in (photo, mask, labels))
         paint[top:bottom, left:right], trunk[top:bottom, left:right] = _guess(*near)
-    return Beneath(paint, body == 0, trunk, np.isin(body, GARMENTS) & (mask > 0))
+    return Beneath(paint, labels == 0, trunk, np.isin(labels, GARMENTS) & (mask > 0))
 
 
 def _with_margin(box: Box, shape: tuple[int, int]) -> Box:
@@ -76,15 +77,17 @@ def _with_margin(box: Box, shape: tuple[int, int]) -> Box:
     return max(0, left - margin), max(0, top - margin), min(shape[1], right + margin), min(shape[0], bottom + margin)
 
 
-def _guess(photo: np.ndarray, mask: np.ndarray, body: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _guess(photo: np.ndarray, mask: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Paint and covered body of the same size, found on a map `HEIGHT` rows high."""
     size = (photo.shape[1], photo.shape[0])
     scale = min(1.0, HEIGHT / size[1])
     small = (max(1, round(scale * size[0])), max(1, round(scale * size[1])))
-    body, hidden = (cv2.resize(each, small, interpolation=cv2.INTER_NEAREST) for each in (body, mask))
+    labels, hidden = (cv2.resize(each, small, interpolation=cv2.INTER_NEAREST) for each in (labels, mask))
     colours = cv2.resize(photo, small, interpolation=cv2.INTER_NEAREST)  # never mixes in what the mask hides
-    labels = np.where(body > Body.OTHER, Label.SKIN, body).astype(np.uint8)
+    if not labels.any():  # a few pixels, lost in shrinking
+        return np.zeros((*mask.shape, 4), np.uint8), np.zeros(mask.shape, bool)
     figure = measure(labels)
+    body = split(labels, figure)
     paint = _paint(colours, hidden > 127, body, labels, figure)
     paint[..., 3] = cv2.GaussianBlur(paint[..., 3], (0, 0), 0.8)
     trunk = (_torso(labels, figure) | legs(labels, body, figure)).astype(np.float32)

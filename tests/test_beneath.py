@@ -8,7 +8,7 @@ import pytest
 
 from catvton.placement import background
 from model.beneath import Beneath, beneath
-from model.labels import Body
+from model.labels import Body, Label
 
 SIZE = (360, 480)
 SKIN, WALL, SHIRT, TROUSERS = (140, 90, 60), (220, 225, 230), (200, 30, 30), (30, 40, 120)
@@ -64,8 +64,12 @@ def mask_of(body: np.ndarray, *codes: Body) -> np.ndarray:
     return np.where(area & ~np.isin(body, (Body.FACE, Body.HAIR, Body.HAND, Body.SHOES)), 255, 0).astype(np.uint8)
 
 
+def labels_of(body: np.ndarray) -> np.ndarray:
+    return np.where(body > Body.OTHER, Label.SKIN, body).astype(np.uint8)
+
+
 def guess(body: np.ndarray, *codes: Body) -> Beneath:
-    return beneath(photo_of(body), mask_of(body, *codes), body)
+    return beneath(photo_of(body), mask_of(body, *codes), labels_of(body))
 
 
 def is_skin(found: Beneath) -> np.ndarray:
@@ -115,13 +119,16 @@ def test_no_pixel_under_the_mask_is_read(code) -> None:
     body = standing()
     mask, photo = mask_of(body, code), photo_of(body)
     changed = np.where((mask > 0)[..., None], np.random.default_rng(0).integers(0, 256, photo.shape), photo)
-    first, again = (beneath(picture.astype(np.uint8), mask, body) for picture in (photo, changed))
+    first, again = (beneath(picture.astype(np.uint8), mask, labels_of(body)) for picture in (photo, changed))
     assert np.array_equal(first.paint, again.paint)
 
 
 def test_nobody_and_nobodys_skin() -> None:
     nobody = guess(np.zeros(SIZE[::-1], np.uint8), Body.UPPER)
     assert not nobody.paint.any() and nobody.behind.all() and not nobody.body.any()
+    speck = np.zeros((2000, 1500), np.uint8)
+    speck[3::600, 700] = Body.UPPER
+    assert not beneath(photo_of(speck), mask_of(speck, Body.UPPER), speck).paint.any()
     gloved = np.where(np.isin(standing(), (Body.FACE, Body.NECK, Body.HAND)), Body.OTHER, standing()).astype(np.uint8)
     assert not is_skin(guess(gloved, Body.UPPER)).any()
 

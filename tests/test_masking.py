@@ -23,10 +23,6 @@ class Found:
     box: tuple[int, int, int, int] = BOX
     notes: tuple[str, ...] = ()
 
-    @property
-    def body(self) -> np.ndarray:
-        return self.labels
-
 
 def found() -> Found:
     labels = np.zeros(SIZE[::-1], np.uint8)

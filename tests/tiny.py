@@ -79,10 +79,6 @@ class TinyMask:
     box: tuple[int, int, int, int]
     notes: tuple[str, ...] = ()
 
-    @property
-    def body(self) -> np.ndarray:
-        return self.labels
-
 
 class TinyMasker:
     """All that is neither white nor hidden is the person; the upper part is the box's second quarter."""
