@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from catvton.cards import ModelCard
     from model import AutoMasker, Mask, Parse
+    from model.beneath import Beneath
     from model.published import PublishedMasker
 
 log = logging.getLogger(__name__)
@@ -54,12 +55,14 @@ class Region:
         notes: sentences for the user.
         spare: bool HxW, masked pixels that show background or bare skin, well clear of the old clothes; they change
             only where the garment turns out to need them. None where that is not known, as under a drawn mask.
+        under: what the old clothes hide, at the photo's size, where the garment leaves it bare; None likewise.
     """
 
     mask: np.ndarray
     box: tuple[float, float, float, float]
     notes: tuple[str, ...] = ()
     spare: np.ndarray | None = None
+    under: Beneath | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +74,14 @@ class View:
         person: PIL RGB.
         hole: uint8 HxW {0, 255}; 255 is made anew.
         spare: bool HxW, the region's, or None.
+        under: the region's in the window, or None.
     """
 
     frame: Frame
     person: Image.Image
     hole: np.ndarray
     spare: np.ndarray | None = None
+    under: Beneath | None = None
 
     @classmethod
     def of(cls, photo: Image.Image, region: Region, *, size: tuple[int, int]) -> View:
@@ -90,7 +95,18 @@ class View:
     @classmethod
     def _through(cls, frame: Frame, photo: Image.Image, region: Region) -> View:
         spare = None if region.spare is None else frame.cut_map(region.spare.astype(np.uint8)) > 0
-        return cls(frame=frame, person=frame.cut(photo), hole=frame.cut_map(region.mask), spare=spare)
+        under = None if region.under is None else _through(frame, region.under)
+        return cls(frame=frame, person=frame.cut(photo), hole=frame.cut_map(region.mask), spare=spare, under=under)
+
+
+def _through(frame: Frame, under: Beneath) -> Beneath:
+    from PIL import Image
+
+    from model.beneath import Beneath
+
+    paint = np.asarray(frame.cut(Image.fromarray(under.paint)))
+    maps = (frame.cut_map(each.astype(np.uint8)) > 0 for each in (under.behind, under.body, under.worn))
+    return Beneath(paint, *maps)
 
 
 class BuiltInMasker:
@@ -193,8 +209,13 @@ def find_region(masker: Masker, photo: Image.Image, part: str, *, fitted: bool =
         found = masker(photo, part)
     if not fitted:
         return _region(found.mask, found.box, found.notes)
+    from model.beneath import beneath
+
     mask = _drawn_in(found)
-    return replace(_region(mask, found.box, found.notes), spare=_clear_of_clothes(found) & (mask > 0))
+    under = beneath(np.asarray(photo), mask, found.labels)
+    return replace(
+        _region(mask, found.box, found.notes), spare=_clear_of_clothes(found) & (mask > 0), under=under
+    )
 
 
 def narrowed(region: Region, needed: np.ndarray, frame: Frame) -> Region:

@@ -15,15 +15,20 @@ import torch
 from PIL import Image
 
 from catvton.warp_net import GRID, WarpNet
+from model.beneath import Beneath
 
 CANVAS_MARGIN = 0.04  # empty border around a garment on its canvas, as a fraction of the canvas
 SIDE_INSET = 0.03  # masks reach this far past the garment (fraction of the frame's height), less above it
 TOP_INSET = 0.025
 TRUST = 1.0  # share of the coarse structure, too, that comes from the placed garment where both agree
+NOISE = (0.08, 0.2)  # RGB distance, of a possible 1.7, from where on and up to where the network's changes are believed
 DISTANT = 0.6  # RGB distance, of a possible 1.7, at which the network is believed instead of the placement
 STRETCH = 1.4  # times higher than in proportion a garment may be laid where it could end earlier
 CLOTHED = 0.35  # it ends earlier unless more than this share of the mask below shows old clothes
-CRISP = 3.0  # the network hedges along silhouettes; its odds are raised to this power to draw an edge
+RIM = 0.022  # of the frame's height: closer to the garment than this, old clothes give way to it, not to skin
+EDGE = 7  # pixels: the outer half of this is where a cut-out may still show its paper
+SCRAP = 0.1  # of the largest piece of a placed garment: smaller ones are none of it
+CRISP = 6.0  # the network hedges along silhouettes; its odds are raised to this power to draw an edge
 
 
 def garment_canvas(cutout: Image.Image, size: tuple[int, int]) -> np.ndarray:
@@ -157,11 +162,14 @@ class Placement:
         odds = CRISP * cv2.resize(self.odds, size, interpolation=cv2.INTER_CUBIC)
         return 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
 
-    def over(self, person: Image.Image, mask: np.ndarray) -> Placement:
+    def over(self, person: Image.Image, mask: np.ndarray, under: Beneath | None = None) -> Placement:
         """The same garment in the same place over another picture of the frame, or with another mask."""
         colours, alpha = self.render(self.frame_size)
-        pixels = np.asarray(person.convert("RGB"))
-        image = compose(pixels, mask, colours, alpha, self.cloth(self.frame_size), self.mean_colour)
+        around = background(np.asarray(person.convert("RGB")), mask, under)
+        if under is not None:
+            alpha = _without_scraps(alpha)
+            around = _widened(around, colours, alpha, under)
+        image = compose(person, mask, colours, alpha, self.cloth(self.frame_size), self.mean_colour, around)
         return replace(self, image=image)
 
     @cached_property
@@ -193,6 +201,7 @@ def place(
     *,
     network: WarpNet | None,
     spare: np.ndarray | None = None,
+    under: Beneath | None = None,
     detail: float = 3.0,
 ) -> Placement:
     """Lay a garment on a frame.
@@ -203,6 +212,7 @@ def place(
         mask: uint8 (H, W) at the frame's size, 255 may change.
         network: bends the garment along the body; None leaves the affine placement.
         spare: bool (H, W), what of the mask may stay as it is; a short garment is not drawn long over bare legs.
+        under: what may be seen where the garment does not reach, at the frame's size.
         detail: the canvas keeps up to this many times the frame's resolution, for sharp prints.
 
     Returns:
@@ -218,25 +228,81 @@ def place(
     pixels = np.asarray(person.convert("RGB"))
     displacement, odds = _bend(canvas, matrix, pixels, mask, network)
     to_frame = matrix @ np.diag([1 / zoom, 1 / zoom, 1])
-    return Placement(person, canvas, to_frame, displacement, odds, size).over(person, mask)
+    return Placement(person, canvas, to_frame, displacement, odds, size).over(person, mask, under)
 
 
 def compose(
-    person: np.ndarray, mask: np.ndarray, colours: np.ndarray, alpha: np.ndarray, shown: np.ndarray, mean: np.ndarray
+    person: Image.Image,
+    mask: np.ndarray,
+    colours: np.ndarray,
+    alpha: np.ndarray,
+    shown: np.ndarray,
+    mean: np.ndarray,
+    around: np.ndarray,
 ) -> Image.Image:
     """The frame with its hole filled (see `Placement.image`).
 
     Args:
-        person: uint8 (H, W, 3); mask: uint8 (H, W).
+        person: RGB (W, H); mask: uint8 (H, W).
         colours, alpha: the placed garment, float32 (H, W, 3) and (H, W) in 0..1.
         shown: float32 (H, W) in 0..1, where cloth shows, found on the canvas or not.
         mean: the garment's mean colour, (3,) in 0..1.
+        around: float32 (H, W, 3) in 0..1, what is there without any cloth.
     """
-    around = fill_hole(person, mask)
     cloth, cover = shown[..., None], alpha[..., None]
     inside = colours * cover + (mean * cloth + around * (1 - cloth)) * (1 - cover)
-    filled = np.where((mask > 127)[..., None], inside * 255 + 0.5, person)
+    filled = np.where((mask > 127)[..., None], inside * 255 + 0.5, np.asarray(person.convert("RGB")))
     return Image.fromarray(np.clip(filled, 0, 255).astype(np.uint8))
+
+
+def background(person: np.ndarray, mask: np.ndarray, under: Beneath | None = None) -> np.ndarray:
+    """What a hole shows without any cloth: what surrounds it spread into it, and over that the limbs, if known.
+
+    Args:
+        person: uint8 (H, W, 3); mask: uint8 (H, W), 255 is the hole.
+        under: at the same size; then only what stands behind the person is spread, not the person.
+
+    Returns:
+        float32 (H, W, 3) in 0..1, equal to the person outside the hole.
+    """
+    if under is None:
+        return fill_hole(person, mask)
+    hole = (mask > 127)[..., None]
+    unknown = np.where(under.behind, mask, np.uint8(255))
+    spread = fill_hole(person, mask if unknown.all() else unknown)
+    paint = under.paint.astype(np.float32) / 255
+    inside = paint[..., :3] * paint[..., 3:] + spread * (1 - paint[..., 3:])
+    return np.where(hole, inside, person.astype(np.float32) / 255)
+
+
+def _without_scraps(alpha: np.ndarray) -> np.ndarray:
+    """The placed garment without pieces that lie apart from it and are small beside it."""
+    count, marks, stats, _ = cv2.connectedComponentsWithStats((alpha > 0.1).astype(np.uint8))
+    if count < 3:
+        return alpha
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    scraps = 1 + np.flatnonzero(areas < SCRAP * areas.max())
+    return np.where(np.isin(marks, scraps), np.float32(0), alpha)
+
+
+def _widened(around: np.ndarray, colours: np.ndarray, alpha: np.ndarray, under: Beneath) -> np.ndarray:
+    """`around` with the garment's nearest colours on the body, and in place of narrow rims of the old clothes.
+
+    Only in the rows in which the garment is worn at all.
+    """
+    worn = cv2.erode((alpha > 0.5).astype(np.uint8), np.ones((EDGE, EDGE), np.uint8)) > 0
+    if not worn.any():
+        return around
+    apart, marks = cv2.distanceTransformWithLabels(
+        (~worn).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    sources = np.zeros((marks.max() + 1, 3), np.float32)
+    sources[marks[worn]] = colours[worn]
+    rim = under.worn & (apart < RIM * len(worn))
+    _, top, _, bottom = box_of(worn)
+    rows = np.arange(len(worn))[:, None]
+    beside = (under.body | rim) & (rows >= top) & (rows < bottom)
+    return np.where(beside[..., None], sources[marks], around)
 
 
 def fill_hole(person: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -293,7 +359,8 @@ def merge_detail(generated: Image.Image, placement: Placement, size: tuple[int, 
     Returns:
         RGB picture at `size`.
     """
-    base = np.asarray(generated.convert("RGB").resize(size, Image.Resampling.BICUBIC)).astype(np.float32) / 255
+    steady = _steadied(generated, placement.image)
+    base = np.asarray(steady.resize(size, Image.Resampling.BICUBIC)).astype(np.float32) / 255
     colours, alpha = placement.render(size)
     sigma = 1.6 * size[1] / placement.frame_size[1]
     coarse = _blur(colours * alpha[..., None], sigma) / np.maximum(_blur(alpha, sigma), 1e-3)[..., None]
@@ -302,6 +369,16 @@ def merge_detail(generated: Image.Image, placement: Placement, size: tuple[int, 
     agree = np.exp(-((distance / DISTANT) ** 4)) * alpha
     texture, light = colours - coarse, TRUST * (coarse - smooth)
     merged = base + agree[..., None] * (texture + light - (base - smooth))
+    return Image.fromarray(np.clip(merged * 255 + 0.5, 0, 255).astype(np.uint8))
+
+
+def _steadied(generated: Image.Image, start: Image.Image) -> Image.Image:
+    """The network's picture where it changed its start for a reason; its blotches and the rings of its patches go."""
+    before = np.asarray(start.convert("RGB")).astype(np.float32) / 255
+    change = np.asarray(generated.convert("RGB").resize(start.size)).astype(np.float32) / 255 - before
+    distance = np.sqrt(np.square(_blur(change, 2.0)).sum(-1, keepdims=True))
+    share = np.clip((distance - NOISE[0]) / (NOISE[1] - NOISE[0]), 0, 1)
+    merged = before + share * share * (3 - 2 * share) * change
     return Image.fromarray(np.clip(merged * 255 + 0.5, 0, 255).astype(np.uint8))
 
 

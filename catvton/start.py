@@ -46,7 +46,7 @@ class Start:
             return region, view, self
         region = narrowed(region, self.placement.cloth(view.person.size), view.frame)
         view = view.again(bare(photo, region.mask), region)
-        return region, view, replace(self, placement=self.placement.over(view.person, view.hole))
+        return region, view, replace(self, placement=self.placement.over(view.person, view.hole, view.under))
 
     def refine(self, generated: Image.Image, frame: Frame) -> Image.Image:
         """The generated picture (RGB); with the laid garment's texture, at the photo's resolution, if there is one."""
@@ -98,5 +98,6 @@ class Placer:
         canvas = Image.fromarray(garment_canvas(cut, view.person.size))
         on_white = Image.new("RGB", canvas.size, "white")
         on_white.paste(canvas, mask=canvas.getchannel("A"))
-        placement = place(cut, view.person, view.hole, network=self.load(), spare=view.spare)
+        network = self.load()
+        placement = place(cut, view.person, view.hole, network=network, spare=view.spare, under=view.under)
         return Start(garment=on_white, placement=placement)

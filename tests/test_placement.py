@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -18,6 +20,7 @@ from catvton.placement import (
     warp_affine,
 )
 from catvton.warp_net import GRID
+from model.beneath import Beneath
 
 FRAME = (288, 384)
 
@@ -212,3 +215,58 @@ def test_paper_between_sleeve_and_body_is_cut_away_and_white_stripes_stay() -> N
         ImageDraw.Draw(striped).rectangle((90, top, 210, top + 4), fill="white")
     found = np.asarray(cut_out(striped).getchannel("A")) > 127
     assert found[180:310, 100:200].all()
+
+
+def a_frame(mask_box: tuple[int, int, int, int]) -> tuple[Image.Image, np.ndarray]:
+    mask = np.zeros(FRAME[::-1], np.uint8)
+    left, top, right, bottom = mask_box
+    mask[top:bottom, left:right] = 255
+    return Image.new("RGB", FRAME, (90, 160, 90)), mask
+
+
+def beneath_of(**maps: np.ndarray) -> Beneath:
+    nothing = np.zeros(FRAME[::-1], bool)
+    parts = {"paint": np.zeros((*FRAME[::-1], 4), np.uint8), "behind": ~nothing, "body": nothing, "worn": nothing}
+    return Beneath(**(parts | maps))
+
+
+def narrow_shirt(person: Image.Image, mask: np.ndarray) -> Placement:
+    """A shirt of which only the middle, from column 100 to 188, is shown."""
+    laid = place(shirt(), person, mask, network=None)
+    odds = np.full_like(laid.odds, -30)
+    odds[:, 25:47] = 30
+    return replace(laid, odds=odds).over(person, mask, beneath_of())
+
+
+def test_a_garment_covers_the_body_between_its_rows() -> None:
+    person, mask = a_frame((60, 80, 230, 300))
+    laid = narrow_shirt(person, mask)
+    body = np.zeros(FRAME[::-1], bool)
+    body[200:320, 64:226] = True  # wider than the shirt's body, and beyond its hem
+    covered = laid.over(person, mask, beneath_of(body=body))
+    before, after = np.asarray(laid.image).astype(int), np.asarray(covered.image).astype(int)
+    red = np.abs(after - (180, 30, 40)).max(-1) < 12
+    assert red[220, 66:224].all() and not (np.abs(before[220, 66:75] - (180, 30, 40)).max(-1) < 12).any()
+    assert np.array_equal(before[310:], after[310:])  # below the hem, and outside the mask
+
+
+def test_narrow_rims_of_old_clothes_become_the_garment_wide_ones_do_not() -> None:
+    person, mask = a_frame((60, 80, 230, 300))
+    laid = narrow_shirt(person, mask)
+    worn = np.ones(FRAME[::-1], bool)
+    after = np.asarray(laid.over(person, mask, beneath_of(worn=worn)).image).astype(int)
+    red = np.abs(after[130] - (180, 30, 40)).max(-1) < 12  # at the sleeves, which begin left of column 100
+    assert red[96:100].all() and not red[:90].any()
+
+
+def test_small_changes_of_the_network_are_noise_large_ones_are_not() -> None:
+    person, mask = a_frame((60, 80, 230, 300))
+    laid = place(shirt(), person, mask, network=None)
+    start = np.asarray(laid.image)
+    blotched = start.copy()
+    blotched[10:40, 10:60] += 12
+    drawn = blotched.copy()
+    drawn[320:370, 20:120] = (230, 190, 170)
+    merged = np.asarray(merge_detail(Image.fromarray(drawn), laid, FRAME)).astype(int)
+    assert np.abs(merged[15:35, 15:55] - start[15:35, 15:55]).max() <= 1
+    assert np.abs(merged[330:360, 30:110] - (230, 190, 170)).max() <= 2

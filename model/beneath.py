@@ -1,0 +1,254 @@
+"""What clothes hide, guessed from a label map: bare arms and legs of the person's own skin tone, and what lies behind.
+
+Long sleeves give way to short ones and trousers to a skirt, and something must be drawn there. No pixel under the mask
+is read: where limbs lie follows from the labels, what colour they have from the skin that shows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from model.figure import Figure, measure
+from model.labels import GARMENTS, TOPS, Body, Label
+from model.raster import Box, box_of, components, shrink
+from model.regions import split
+
+HEIGHT = 512  # rows of the map everything is decided on
+MARGIN = 0.06  # around the person, of their height
+
+# Parts of the stature.
+ARM = 0.36  # shoulder to wrist
+REACH = (0.06, 0.33)  # a hanging hand from its shoulder, outward and down
+COLLAR = 0.06  # below the shoulders' row: neck and shoulders, whatever the neckline
+LOOSE = 0.006  # cloth stands off the limb by this
+BELT = 0.12  # below the waist: where the colour of trousers or a skirt is taken
+HIP = 0.08  # below the waist legs begin
+ARM_WIDTH = 0.03  # from a shoulder's outside to the torso
+ARMPIT = 0.06  # below the shoulders
+CROTCH = 0.2  # below the waist they part
+THIGH = 0.042  # half the width of a leg at the hip
+ROUND = 0.02  # limbs are darker within this of their edge
+NARROW = 0.2  # trousers with the legs together are less wide at the ankle, a long skirt is not
+
+SHADE = 0.3  # how much darker a limb's edge is
+LEAST = 30  # pixels to take a colour from
+
+
+@dataclass(frozen=True)
+class Beneath:
+    """What may be seen where old clothes go and no new ones come.
+
+    Attributes:
+        paint: uint8 (H, W, 4), RGB of limbs, and of the garment below a hem; alpha 0 where nothing can be said.
+        behind: bool (H, W), where nobody is.
+        body: bool (H, W), what a garment covers from its top to its hem, without gaps: torso and legs, not the arms.
+        worn: bool (H, W), the clothes that are replaced.
+    """
+
+    paint: np.ndarray
+    behind: np.ndarray
+    body: np.ndarray
+    worn: np.ndarray
+
+
+def beneath(photo: np.ndarray, mask: np.ndarray, labels: np.ndarray) -> Beneath:
+    """Guess what the masked clothes of a person hide.
+
+    Args:
+        photo: uint8 (H, W, 3), RGB; pixels under the mask are not read.
+        mask: uint8 (H, W), 255 where pixels may change.
+        labels: uint8 (H, W), values of `Label`, nobody but this person in it.
+    """
+    paint, trunk = np.zeros((*mask.shape, 4), np.uint8), np.zeros(mask.shape, bool)
+    box = box_of(labels > 0)
+    if box is not None:
+        left, top, right, bottom = _with_margin(box, mask.shape)
+        near = (each[top:bottom, left:right] for each in (photo, mask, labels))
+        paint[top:bottom, left:right], trunk[top:bottom, left:right] = _guess(*near)
+    return Beneath(paint, labels == 0, trunk, np.isin(labels, GARMENTS) & (mask > 0))
+
+
+def _with_margin(box: Box, shape: tuple[int, int]) -> Box:
+    margin = round(MARGIN * (box[3] - box[1]))
+    left, top, right, bottom = box
+    return max(0, left - margin), max(0, top - margin), min(shape[1], right + margin), min(shape[0], bottom + margin)
+
+
+def _guess(photo: np.ndarray, mask: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Paint and covered body of the same size, found on a map `HEIGHT` rows high."""
+    size = (photo.shape[1], photo.shape[0])
+    scale = min(1.0, HEIGHT / size[1])
+    small = (max(1, round(scale * size[0])), max(1, round(scale * size[1])))
+    labels, hidden = (cv2.resize(each, small, interpolation=cv2.INTER_NEAREST) for each in (labels, mask))
+    colours = cv2.resize(photo, small, interpolation=cv2.INTER_NEAREST)  # never mixes in what the mask hides
+    if not labels.any():  # a few pixels, lost in shrinking
+        return np.zeros((*mask.shape, 4), np.uint8), np.zeros(mask.shape, bool)
+    figure = measure(labels)
+    body = split(labels, figure)
+    paint = _paint(colours, hidden > 127, body, labels, figure)
+    paint[..., 3] = cv2.GaussianBlur(paint[..., 3], (0, 0), 0.8)
+    trunk = (_torso(labels, figure) | legs(labels, body, figure)).astype(np.float32)
+    up = {"dsize": size, "interpolation": cv2.INTER_LINEAR}
+    return cv2.resize(paint, **up), cv2.resize(trunk, **up) > 0.5
+
+
+def _paint(
+    colours: np.ndarray, hidden: np.ndarray, body: np.ndarray, labels: np.ndarray, figure: Figure
+) -> np.ndarray:
+    """RGBA: what stays of every class goes on under the mask, over it the limbs, and a garment below a long top."""
+    paint = np.zeros((*body.shape, 4), np.uint8)
+    for code in STAYING:
+        where = labels == code
+        seen = where & ~hidden
+        if seen.sum() > max(LEAST, STAYS * where.sum()):
+            _lay(paint, where, _nearest(colours, ~seen))
+    skin = {code: ~hidden & np.isin(body, codes) for code, codes in TONES.items()}
+    for code, limb in ((Body.LEG, legs(labels, body, figure)), (Body.ARM, arms(labels, body, figure))):
+        tone = _colour(colours, *(skin[each] for each in (code, Body.ARM, Body.FACE)))
+        if tone is not None:
+            limb = (limb | hidden & np.isin(body, TONES[code])) & (paint[..., 3] == 0)
+            _lay(paint, limb, tone[None, None] * _roundness(body, limb, figure)[..., None])
+    face = _colour(colours, skin[Body.FACE])
+    if face is not None:
+        _lay(paint, hidden & np.isin(body, TONES[Body.FACE]), np.broadcast_to(face, (*body.shape, 3)))
+    rows = np.arange(body.shape[0])[:, None]
+    below = _colour(colours, ~hidden & (labels == Label.LOWER) & (rows < figure.waist + BELT * figure.stature))
+    if below is not None:
+        _lay(paint, _hips(labels, figure) & (paint[..., 3] == 0), np.broadcast_to(below, (*body.shape, 3)))
+    spread = paint[..., 3] == 0
+    paint[spread, :3] = _nearest(paint[..., :3], spread)[spread]  # so that scaling mixes in no black
+    return paint
+
+
+STAYING = (Label.LOWER, Label.UPPER, Label.DRESS, Label.SHOES, Label.OTHER, Label.HAIR)
+STAYS = 0.5  # of a class more than this is seen outside the mask: it was not to be replaced
+TONES = {
+    Body.LEG: (Body.LEG, Body.FOOT),
+    Body.ARM: (Body.ARM, Body.HAND, Body.SKIN),
+    Body.FACE: (Body.NECK, Body.FACE),
+}
+
+
+def _lay(paint: np.ndarray, where: np.ndarray, colours: np.ndarray) -> None:
+    """Opaque `colours` (H, W, 3), 0..255, where that is true."""
+    paint[where, :3] = np.rint(colours[where]).astype(np.uint8)
+    paint[where, 3] = 255
+
+
+def _colour(colours: np.ndarray, *areas: np.ndarray) -> np.ndarray | None:
+    """Median RGB of the first area large enough to have one."""
+    for area in areas:
+        if area.sum() >= LEAST:
+            return np.median(colours[area], axis=0)
+    return None
+
+
+def _roundness(body: np.ndarray, limb: np.ndarray, figure: Figure) -> np.ndarray:
+    """float32 (H, W): 1 inside a limb, less towards its edge; where it goes on as bare skin is no edge."""
+    inside = limb | np.isin(body, (Body.ARM, Body.HAND, Body.LEG, Body.FOOT, Body.NECK, Body.SHOES))
+    depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return 1 - SHADE * np.square(1 - np.clip(depth / (ROUND * figure.stature), 0, 1))
+
+
+def _nearest(colours: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+    """The colour of the nearest known pixel for every unknown one."""
+    if unknown.all():
+        return colours
+    _, marks = cv2.distanceTransformWithLabels(
+        unknown.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    sources = np.zeros((marks.max() + 1, 3), np.uint8)
+    sources[marks[~unknown]] = colours[~unknown]
+    return sources[marks]
+
+
+# ---- where limbs lie -------------------------------------------------------------------------------------------------
+
+
+def arms(labels: np.ndarray, body: np.ndarray, figure: Figure) -> np.ndarray:
+    """Bool (H, W): arms and shoulders under the sleeves and collar of a top or dress.
+
+    An arm of known length between a shoulder and a hand lies in an ellipse around both, however it is bent.
+    """
+    rows, columns = np.indices(labels.shape)
+    cloth = shrink(np.isin(labels, TOPS), LOOSE * figure.stature)
+    found = np.zeros(labels.shape, bool)
+    for shoulder, hand in zip(figure.shoulders, _hands(body, figure), strict=True):
+        apart = np.hypot(shoulder[0] - hand[0], shoulder[1] - hand[1])
+        path = sum(np.hypot(columns - x, rows - y) for x, y in (shoulder, hand))
+        found |= path < max(ARM * figure.stature, 1.04 * apart)
+    found &= ~_torso(labels, figure)
+    (left, top), (right, _) = figure.shoulders
+    found |= (rows < top + COLLAR * figure.stature) & (columns > left) & (columns < right)
+    return cloth & found
+
+
+def _torso(labels: np.ndarray, figure: Figure) -> np.ndarray:
+    """Bool (H, W): the cloth of a top further in than hanging arms are, from the armpits down."""
+    rows, columns = np.indices(labels.shape)
+    (left, top), (right, _) = figure.shoulders
+    inset = ARM_WIDTH * figure.stature
+    between = (columns > left + inset) & (columns < right - inset)
+    return np.isin(labels, TOPS) & between & (rows > top + ARMPIT * figure.stature)
+
+
+def _hands(body: np.ndarray, figure: Figure) -> list[tuple[float, float]]:
+    """(x, y) of the left and right hand as seen, where a hanging one would be if it is not in view."""
+    middle = sum(x for x, _ in figure.shoulders) / 2
+    hands = components(np.isin(body, (Body.HAND, Body.ARM)), min_area=(0.012 * figure.stature) ** 2)
+    centres = [(float(columns.mean()), float(rows.mean())) for rows, columns in map(np.nonzero, hands)]
+    places = []
+    for side, (x, y) in zip((-1, 1), figure.shoulders, strict=True):
+        mine = [each for each in centres if side * (each[0] - middle) > 0]
+        hanging = (x + side * REACH[0] * figure.stature, y + REACH[1] * figure.stature)
+        places.append(mine[0] if mine else hanging)
+    return places
+
+
+def _hips(labels: np.ndarray, figure: Figure) -> np.ndarray:
+    """Bool (H, W): where a long top hangs over trousers or a skirt."""
+    rows, columns = np.indices(labels.shape)
+    (left, _), (right, _) = figure.shoulders
+    return np.isin(labels, TOPS) & (rows >= figure.waist) & (columns > left) & (columns < right)
+
+
+def legs(labels: np.ndarray, body: np.ndarray, figure: Figure) -> np.ndarray:
+    """Bool (H, W): legs under trousers, or under a skirt from the hips to where they show."""
+    rows = np.arange(labels.shape[0])[:, None]
+    cloth = (labels == Label.LOWER) | (labels == Label.DRESS) & (rows >= figure.waist)
+    if not cloth.any():
+        return cloth
+    if _parted(cloth, figure):
+        return shrink(cloth, LOOSE * figure.stature)
+    return cloth & _tubes(body, figure)
+
+
+def _parted(cloth: np.ndarray, figure: Figure) -> bool:
+    """Whether cloth is trousers: two legs are seen, or it ends at the ankles and is narrow there."""
+    _, _, _, bottom = box_of(cloth)
+    lower = cloth[round(figure.waist + CROTCH * figure.stature) : bottom]
+    lower = lower[lower.any(1)]
+    if not len(lower):
+        return False
+    runs = (np.diff(lower.astype(np.int8), axis=1, prepend=0) == 1).sum(1)
+    long = bottom > figure.box[3] - 0.1 * figure.stature
+    hem = lower[-max(1, round(0.04 * figure.stature)) :].sum(1).mean()
+    return bool((runs >= 2).mean() > 0.3 or (long and hem < NARROW * figure.stature))
+
+
+def _tubes(body: np.ndarray, figure: Figure) -> np.ndarray:
+    """Bool (H, W): a leg from either hip to the top of what is seen of it, or of its shoe."""
+    feet = components(np.isin(body, (Body.LEG, Body.FOOT)), min_area=(0.02 * figure.stature) ** 2)
+    feet = feet or components(body == Body.SHOES, min_area=(0.02 * figure.stature) ** 2)
+    drawn = np.zeros(body.shape, np.uint8)
+    hip, middle = figure.waist + HIP * figure.stature, sum(x for x, _ in figure.shoulders) / 2
+    for left, top, right, _ in map(box_of, feet[:2]):
+        centre, half = (left + right) / 2, min((right - left) / 2, 0.9 * THIGH * figure.stature)
+        side = np.sign(centre - middle) if len(feet) > 1 else 0
+        at_hip, wide = middle + side * THIGH * figure.stature, THIGH * figure.stature * (1 if side else 1.7)
+        outline = [(at_hip - wide, hip), (at_hip + wide, hip), (centre + half, top + 1), (centre - half, top + 1)]
+        cv2.fillPoly(drawn, [np.rint(outline).astype(np.int32)], 1)
+    return drawn > 0
