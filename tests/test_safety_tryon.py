@@ -16,6 +16,7 @@ from catvton.safety import Verdict
 from catvton.safety.stable_diffusion import StableDiffusionChecker
 from catvton.tryon import TryOn
 from catvton.web import fragments
+from catvton.web.previews import Moment
 from catvton.web.studio import Choices, Studio
 from catvton.web.tempfolder import TempFolder
 from catvton.web.texts import Texts
@@ -257,8 +258,8 @@ def test_the_page_says_it_where_results_appear_and_keeps_no_picture(studio):
     trouble = studio.trouble(error)
     assert (trouble.sentence, trouble.place, trouble.stopped) == (str(error), "run", False)
     assert sorted(studio.folder.path.rglob("*")) == before
-    with pytest.raises(InputError, match="nothing to download"):
-        studio.download("me")
+    with pytest.raises(InputError):
+        studio.download("me", 1)
 
 
 def test_the_api_answers_with_the_sentence_and_no_file(studio):
@@ -269,5 +270,5 @@ def test_the_api_answers_with_the_sentence_and_no_file(studio):
 
 
 def test_the_page_has_words_for_the_check():
-    report = StepReport(step=2, steps=2, stage="check", preview=tiny.person)
-    assert "Checking the picture" in fragments.working(Texts.read(), report)
+    assert "Checking the picture" in fragments.working(Texts.read(), Moment(stage="check", step=2, steps=2))
+    assert "Checking the photos" in fragments.working(Texts.read(), Moment(stage="screen"))

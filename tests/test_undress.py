@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catvton import TryOn, TryOnRequest
+from catvton import TryOn, TryOnRequest, cli
 from catvton.evaluation import refusing, undressing
 from catvton.masking import BuiltInMasker
 from catvton.safety.undress import NAME, THRESHOLD, Bareness, UndressChecker, bareness
@@ -20,6 +20,7 @@ from catvton.training.figures_style import SKINS, Bottom, Style
 from model.errors import NoPersonFound
 from model.labels import GARMENTS, Label
 from model.raster import box_of
+from tests.small_sets import write_ccp, write_clothing
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "resource" / "examples"
 BARE = {"top": None, "bottom": None}
@@ -260,6 +261,16 @@ def test_the_page_says_what_was_reached_and_what_was_missed(outcomes):
     assert told["reached"] == {refusing.BARE.name: True, refusing.UNTOUCHED.name: True}
     assert told["shares"][refusing.BARE.name] == {"refused": bare.refused, "pictures": bare.pictures}
     assert len(told["above"][refusing.UNTOUCHED.name]) == 10 and set(told["tones"].values()) <= set(refusing.ANGLES)
+
+
+def test_the_command_writes_the_page_and_the_figures(tmp_path, capsys):
+    write_ccp(tmp_path)
+    write_clothing(tmp_path, {"a": "crimson", "b": "navy"})
+    page = tmp_path / "moderation.md"
+    assert cli.main(["evaluate", "undressing", "--data", str(tmp_path), "--limit", "1", "--write", str(page)]) == 0
+    assert "| untouched | passed | 0 of 1" in page.read_text() and "untouched" in capsys.readouterr().out
+    figures = json.loads(page.with_suffix(".json").read_text())
+    assert figures["shares"][refusing.GARMENTS.name] == {"refused": 0, "pictures": 1} and "cpu" in figures["machine"]
 
 
 def test_nothing_measured_is_nothing_reached():

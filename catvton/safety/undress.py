@@ -3,8 +3,8 @@
 A parser of street photos takes bare skin where clothes belong for cloth, more often than not. So its labels only say
 where the person is; whether torso and hips are bare is asked of the colours there: how alike are they to the skin of
 the same person's face and arms? Colours are compared as ratios, which light and shade leave alone, and a person's own
-skin is the measure, whatever its tone. Both torso and hips must be bare: swim shorts, a short skirt or a bare midriff
-are nothing to refuse.
+skin is the measure, whatever its tone. Both torso and hips must be bare: a short skirt or a bare midriff are nothing to
+refuse, nor are swim shorts, though very short ones under a bare torso are refused about as often as not.
 
 What it does not see: what lies outside the photo, people whose face and arms are not in it, and anything but skin.
 """
