@@ -13,7 +13,7 @@ from catvton.service.accounts import Accounts
 from catvton.settings import Settings
 from tests.web_fakes import FakeTryOn, garment_picture, person_picture, saved, serving
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = Path(__file__).resolve().parent.parent / "resource" / "clients"
 COMMANDS = {
     "tryon_gradio.py": [sys.executable],
     "tryon_rest.py": [sys.executable],

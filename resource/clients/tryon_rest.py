@@ -1,4 +1,4 @@
-"""A try-on through the REST door: python examples/tryon_rest.py person.jpg garment.jpg result.png
+"""A try-on through the REST door: python resource/clients/tryon_rest.py person.jpg garment.jpg result.png
 
 Needs httpx, or any other HTTP client. An app with accounts: set CATVTON_KEY to an API key.
 """

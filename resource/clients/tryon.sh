@@ -1,5 +1,5 @@
 #!/bin/sh
-# A try-on with curl: sh examples/tryon.sh person.jpg garment.jpg result.png
+# A try-on with curl: sh resource/clients/tryon.sh person.jpg garment.jpg result.png
 # An app with accounts: set CATVTON_KEY to an API key.
 set -eu
 app="${APP:-http://127.0.0.1:7860}"

@@ -1,6 +1,6 @@
 """A try-on through the app's named endpoints, with progress:
 
-    python examples/tryon_gradio.py person.jpg garment.jpg result.png
+    python resource/clients/tryon_gradio.py person.jpg garment.jpg result.png
 
 Needs gradio_client. An app with accounts: set CATVTON_USER and CATVTON_PASSWORD.
 """

@@ -1,4 +1,4 @@
-// A try-on as a job, for callers behind a proxy with a short time-out: node examples/tryon.mjs person.jpg garment.jpg result.png
+// A try-on as a job, for callers behind a proxy with a short time-out: node resource/clients/tryon.mjs person.jpg garment.jpg result.png
 // Nothing to install (Node 18 or newer; in a browser `fetch` and `FormData` are the same). An app with accounts: set CATVTON_KEY.
 import { readFile, writeFile } from "node:fs/promises";
 
