@@ -13,7 +13,7 @@ import numpy as np
 
 from model.figure import Figure, measure
 from model.labels import GARMENTS, TOPS, Body, Label
-from model.raster import Box, box_of, components, shrink
+from model.raster import Box, box_of, components, grow, shrink
 from model.regions import split
 
 HEIGHT = 512  # rows of the map everything is decided on
@@ -104,7 +104,7 @@ def _paint(
         where = labels == code
         seen = where & ~hidden
         if seen.sum() > max(LEAST, STAYS * where.sum()):
-            _lay(paint, where, _nearest(colours, ~seen))
+            _lay(paint, where & grow(seen, NEAR * figure.stature), _nearest(colours, ~seen))
     skin = {code: ~hidden & np.isin(body, codes) for code, codes in TONES.items()}
     for code, limb in ((Body.LEG, legs(labels, body, figure)), (Body.ARM, arms(labels, body, figure))):
         tone = _colour(colours, *(skin[each] for each in (code, Body.ARM, Body.FACE)))
@@ -125,6 +125,7 @@ def _paint(
 
 STAYING = (Label.LOWER, Label.UPPER, Label.DRESS, Label.SHOES, Label.OTHER, Label.HAIR)
 STAYS = 0.5  # of a class more than this is seen outside the mask: it was not to be replaced
+NEAR = 0.025  # of the stature: further from what is seen, it is the part of a dress that goes
 TONES = {
     Body.LEG: (Body.LEG, Body.FOOT),
     Body.ARM: (Body.ARM, Body.HAND, Body.SKIN),

@@ -107,3 +107,9 @@ def _mean_colour(garment: Image.Image) -> np.ndarray:
 
     pixels = np.asarray(cut_out(garment))
     return pixels[pixels[..., 3] > 127][:, :3].mean(0)
+
+
+def test_no_configuration_names_a_folder_of_the_machine_it_was_trained_on() -> None:
+    configs = sorted((RESOURCE / "compact").rglob("*.json"))
+    assert len(configs) >= 5
+    assert not [path for path in configs if "_name_or_path" in path.read_text() or '"/' in path.read_text()]

@@ -61,7 +61,7 @@ def test_list_says_what_is_there_and_what_is_not(hub, say):
     code, out, _ = say("list")
     assert code == 0
     lines = {line.split()[-1 if "*" not in line else 1]: line for line in out.splitlines() if "@" in line}
-    assert any("* " in line and "compact@1" in line and "ships with the app" in line for line in lines.values())
+    assert any("* " in line and "compact@2" in line and "ships with the app" in line for line in lines.values())
     assert "CC-BY-NC-SA-4.0, no commercial use" in out
     rows = {row["engine"]: row for row in json.loads(say("list", "--json")[1])}
     assert rows["demo@red"]["state"] == "not downloaded"
@@ -70,7 +70,7 @@ def test_list_says_what_is_there_and_what_is_not(hub, say):
     rows = {row["engine"]: row for row in json.loads(say("list", "--json")[1])}
     assert (rows["demo@red"]["state"], rows["demo@red"]["in_use"]) == ("downloaded", True)
     assert (rows["demo@blue"]["state"], rows["demo@blue"]["in_use"]) == ("not downloaded", False)
-    assert (rows["compact@1"]["state"], rows["compact@1"]["in_use"]) == ("ships with the app", True)
+    assert (rows["compact@2"]["state"], rows["compact@2"]["in_use"]) == ("ships with the app", True)
     assert rows["catvton@mix"]["download_gb"] == 3.7
 
 

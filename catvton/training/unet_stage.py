@@ -222,6 +222,7 @@ def _edge_distance(picture: torch.Tensor, image: torch.Tensor, weight: torch.Ten
 
 
 def _half_copy(part: nn.Module) -> nn.Module:
-    copy = type(part).from_config(part.config)
+    # Without where it was read from: that names a folder of this machine.
+    copy = type(part).from_config({name: value for name, value in part.config.items() if name != "_name_or_path"})
     copy.load_state_dict(part.state_dict())
     return copy.half()
