@@ -69,7 +69,8 @@ def examples(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="session")
+# One server per file and not per session: gradio's temporary folder is the process's, that of the server started last.
+@pytest.fixture(scope="module")
 def shared_tryon():
     return FakeTryOn()
 
@@ -84,7 +85,7 @@ def tryon(shared_tryon):
     shared_tryon.gate.set()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(shared_tryon, examples, tmp_path_factory):
     with serving(shared_tryon, tmp_path_factory.mktemp("server"), example_folder=examples) as server:
         yield server

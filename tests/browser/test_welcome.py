@@ -2,10 +2,9 @@
 
 import pytest
 
-from catvton.web.examples import read_examples
 from tests.browser.conftest import DESKTOP, PHONE, Screen
 from tests.browser.driving import choose_both, file, pick, press, run
-from tests.web_fakes import FakeTryOn, garment_picture, serving
+from tests.web_fakes import garment_picture
 
 ENGLISH_PHONE, INDONESIAN_DESKTOP = Screen(390, 844, "en", touch=True), Screen(1280, 900, "id", dark=True)
 EVERY = {"desktop-en": DESKTOP, "phone-id": PHONE, "desktop-id": INDONESIAN_DESKTOP, "phone-en": ENGLISH_PHONE}
@@ -83,20 +82,3 @@ def test_the_page_can_be_installed(open_page, screen):
     assert manifest["errors"] == [] and screen.texts["page.tagline"] in manifest["data"]
     errors = {error["errorId"] for error in devtools.send("Page.getInstallabilityErrors")["installabilityErrors"]}
     assert errors <= {"in-incognito"}  # what the browser's test profile is
-
-
-def test_examples_are_there_at_once_and_are_never_uploaded(chromium, tmp_path):
-    with serving(FakeTryOn(), tmp_path) as server:
-        page = chromium.new_context(**DESKTOP.context).new_page()
-        page.goto(server.url)
-        page.wait_for_selector("body.studio-ready #go")
-        asked = []
-        page.on("request", lambda request: asked.append(request.url))
-        for kind, pictures in read_examples().items():
-            strip = page.locator(f"#{kind}-examples img")
-            assert strip.count() == len(pictures)
-            assert strip.evaluate_all("all => all.every(image => image.src.startsWith('data:'))")
-            page.locator(f"#{kind}-examples button").first.click()
-            page.wait_for_selector(f"#{kind} img[src*='/answers/']")
-        assert not any("upload" in url for url in asked)
-        page.context.close()
