@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catvton.service.app import Service
+from catvton.service.heap import keep_few_heaps
 from catvton.service.readiness import warm_up
 from catvton.web.examples import EXAMPLES, NO_EXAMPLES, read_examples
 from catvton.web.install import install_routes
@@ -92,6 +93,7 @@ def serve(settings: Settings | None = None) -> None:
     from catvton.tryon import TryOn
 
     settings = settings or Settings()
+    keep_few_heaps()
     os.environ.update(ENVIRONMENT)  # on ZeroGPU gradio comes along with the engines
     fetch_wished(settings)
     tryon = TryOn.from_settings(settings, service=True)
