@@ -142,6 +142,8 @@ class Placement:
         displacement: float32 (2, 96, 72), `WarpNet`'s, zero for the rough placement alone.
         odds: float32 (96, 72), logits of where cloth shows.
         frame_size: (W, H).
+        kept: bool (H, W), where the placed garment is used; its edge is not where it goes on in its own colours. None:
+            everywhere.
     """
 
     image: Image.Image
@@ -150,6 +152,7 @@ class Placement:
     displacement: np.ndarray
     odds: np.ndarray
     frame_size: tuple[int, int]
+    kept: np.ndarray | None = None
 
     def render(self, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """The placed garment alone at any size (W, H): float32 RGB (H, W, 3) in 0..1 and alpha (H, W) in 0..1."""
@@ -166,11 +169,13 @@ class Placement:
         """The same garment in the same place over another picture of the frame, or with another mask."""
         colours, alpha = self.render(self.frame_size)
         around = background(np.asarray(person.convert("RGB")), mask, under)
+        shown, kept = self.cloth(self.frame_size), None
         if under is not None:
             alpha = _without_scraps(alpha)
-            around = _widened(around, colours, alpha, under)
-        image = compose(person, mask, colours, alpha, self.cloth(self.frame_size), self.mean_colour, around)
-        return replace(self, image=image)
+            around, kept, widened = _widened(around, colours, alpha, under)
+            alpha, shown = alpha * kept, np.where(widened & (alpha * kept < 0.5), np.float32(0), shown)
+        image = compose(person, mask, colours, alpha, shown, self.mean_colour, around)
+        return replace(self, image=image, kept=kept)
 
     @cached_property
     def mean_colour(self) -> np.ndarray:
@@ -285,24 +290,34 @@ def _without_scraps(alpha: np.ndarray) -> np.ndarray:
     return np.where(np.isin(marks, scraps), np.float32(0), alpha)
 
 
-def _widened(around: np.ndarray, colours: np.ndarray, alpha: np.ndarray, under: Beneath) -> np.ndarray:
-    """`around` with the garment's nearest colours on the body, and in place of narrow rims of the old clothes.
+def _widened(
+    around: np.ndarray, colours: np.ndarray, alpha: np.ndarray, under: Beneath
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Let the garment go on in its nearest colours over the body, and over narrow rims of the old clothes.
 
     Only in the rows in which the garment is worn at all.
+
+    Returns:
+        `around` so filled, and bool (H, W) twice: where the garment itself is kept, for its edge, which may still show
+        its paper, gives way there; and where `around` was filled.
     """
-    worn = cv2.erode((alpha > 0.5).astype(np.uint8), np.ones((EDGE, EDGE), np.uint8)) > 0
-    if not worn.any():
-        return around
+    whole = alpha > 0.5
+    sure = cv2.erode(whole.astype(np.uint8), np.ones((EDGE, EDGE), np.uint8)) > 0
+    if not sure.any():
+        return around, np.ones_like(whole), np.zeros_like(whole)
     apart, marks = cv2.distanceTransformWithLabels(
-        (~worn).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        (~sure).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
     sources = np.zeros((marks.max() + 1, 3), np.float32)
-    sources[marks[worn]] = colours[worn]
-    rim = under.worn & (apart < RIM * len(worn))
-    _, top, _, bottom = box_of(worn)
-    rows = np.arange(len(worn))[:, None]
+    sources[marks[sure]] = colours[sure]
+    rim = under.worn & (apart < RIM * len(sure))
+    _, top, _, bottom = box_of(sure)
+    rows = np.arange(len(sure))[:, None]
     beside = (under.body | rim) & (rows >= top) & (rows < bottom)
-    return np.where(beside[..., None], sources[marks], around)
+    near = cv2.dilate((beside & ~whole).astype(np.uint8), np.ones((EDGE, EDGE), np.uint8)) > 0
+    edge = near & (alpha > 0.1) & ~sure
+    filled = beside | edge
+    return np.where(filled[..., None], sources[marks], around), ~edge, filled
 
 
 def fill_hole(person: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -362,6 +377,8 @@ def merge_detail(generated: Image.Image, placement: Placement, size: tuple[int, 
     steady = _steadied(generated, placement.image)
     base = np.asarray(steady.resize(size, Image.Resampling.BICUBIC)).astype(np.float32) / 255
     colours, alpha = placement.render(size)
+    if placement.kept is not None:
+        alpha = alpha * cv2.resize(placement.kept.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
     sigma = 1.6 * size[1] / placement.frame_size[1]
     coarse = _blur(colours * alpha[..., None], sigma) / np.maximum(_blur(alpha, sigma), 1e-3)[..., None]
     smooth = _blur(base, sigma)

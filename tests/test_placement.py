@@ -270,3 +270,19 @@ def test_small_changes_of_the_network_are_noise_large_ones_are_not() -> None:
     merged = np.asarray(merge_detail(Image.fromarray(drawn), laid, FRAME)).astype(int)
     assert np.abs(merged[15:35, 15:55] - start[15:35, 15:55]).max() <= 1
     assert np.abs(merged[330:360, 30:110] - (230, 190, 170)).max() <= 2
+
+
+def test_the_paper_at_a_cut_outs_edge_draws_no_line_where_the_garment_goes_on() -> None:
+    person, mask = a_frame((60, 80, 230, 300))
+    rimmed = shirt()
+    ImageDraw.Draw(rimmed).rectangle((90, 80, 210, 320), outline=(255, 255, 255, 255), width=3)
+    body = np.zeros(FRAME[::-1], bool)
+    body[200:280, 64:226] = True
+
+    def white(under: Beneath) -> int:
+        laid = place(rimmed, person, mask, network=None, under=under)
+        finished = np.asarray(merge_detail(laid.image, laid, FRAME))
+        return int((finished[205:270, 64:226].min(-1) > 120).sum())
+
+    assert white(beneath_of()) > 100
+    assert white(beneath_of(body=body)) == 0
