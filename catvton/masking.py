@@ -95,11 +95,12 @@ class View:
     @classmethod
     def _through(cls, frame: Frame, photo: Image.Image, region: Region) -> View:
         spare = None if region.spare is None else frame.cut_map(region.spare.astype(np.uint8)) > 0
-        under = None if region.under is None else _through(frame, region.under)
+        under = None if region.under is None else _cut_beneath(frame, region.under)
         return cls(frame=frame, person=frame.cut(photo), hole=frame.cut_map(region.mask), spare=spare, under=under)
 
 
-def _through(frame: Frame, under: Beneath) -> Beneath:
+def _cut_beneath(frame: Frame, under: Beneath) -> Beneath:
+    """What the frame shows of it."""
     from PIL import Image
 
     from model.beneath import Beneath
@@ -314,14 +315,11 @@ def bare(photo: Image.Image, mask: np.ndarray) -> Image.Image:
 
     What is cut or blended from it, shrinking and soft edges included, owes nothing to the pixels under the mask.
     """
-    import cv2
     from PIL import Image
 
-    pixels = np.asarray(photo)
-    _, nearest = cv2.distanceTransformWithLabels(mask, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    sources = np.zeros((nearest.max() + 1, 3), np.uint8)
-    sources[nearest[mask == 0]] = pixels[mask == 0]
-    return Image.fromarray(np.where(mask[..., None] > 0, sources[nearest], pixels))
+    from model.raster import fill_nearest
+
+    return Image.fromarray(fill_nearest(np.asarray(photo), mask == 0)[0])
 
 
 @contextlib.contextmanager

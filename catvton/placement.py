@@ -16,6 +16,7 @@ from PIL import Image
 
 from catvton.warp_net import GRID, WarpNet
 from model.beneath import Beneath
+from model.raster import fill_nearest
 
 CANVAS_MARGIN = 0.04  # empty border around a garment on its canvas, as a fraction of the canvas
 SIDE_INSET = 0.03  # masks reach this far past the garment (fraction of the frame's height), less above it
@@ -171,9 +172,10 @@ class Placement:
         around = background(np.asarray(person.convert("RGB")), mask, under)
         shown, kept = self.cloth(self.frame_size), None
         if under is not None:
-            alpha = _without_scraps(alpha)
-            around, kept, widened = _widened(around, colours, alpha, under)
-            alpha, shown = alpha * kept, np.where(widened & (alpha * kept < 0.5), np.float32(0), shown)
+            whole = _without_scraps(alpha)
+            around, kept, widened = _widened(around, colours, whole, under)
+            alpha = whole * kept
+            shown = np.where(widened & (alpha < 0.5), np.float32(0), shown)
         image = compose(person, mask, colours, alpha, shown, self.mean_colour, around)
         return replace(self, image=image, kept=kept)
 
@@ -305,11 +307,7 @@ def _widened(
     sure = cv2.erode(whole.astype(np.uint8), np.ones((EDGE, EDGE), np.uint8)) > 0
     if not sure.any():
         return around, np.ones_like(whole), np.zeros_like(whole)
-    apart, marks = cv2.distanceTransformWithLabels(
-        (~sure).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    sources = np.zeros((marks.max() + 1, 3), np.float32)
-    sources[marks[sure]] = colours[sure]
+    sources, apart = fill_nearest(colours, sure)
     rim = under.worn & (apart < RIM * len(sure))
     _, top, _, bottom = box_of(sure)
     rows = np.arange(len(sure))[:, None]
@@ -317,7 +315,7 @@ def _widened(
     near = cv2.dilate((beside & ~whole).astype(np.uint8), np.ones((EDGE, EDGE), np.uint8)) > 0
     edge = near & (alpha > 0.1) & ~sure
     filled = beside | edge
-    return np.where(filled[..., None], sources[marks], around), ~edge, filled
+    return np.where(filled[..., None], sources, around), ~edge, filled
 
 
 def fill_hole(person: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 
 from model.figure import Figure, measure
 from model.labels import GARMENTS, TOPS, Body, Label
-from model.raster import Box, box_of, components, grow, shrink
+from model.raster import Box, box_of, components, fill_nearest, grow, shrink
 from model.regions import split
 
 HEIGHT = 512  # rows of the map everything is decided on
@@ -35,6 +35,15 @@ NARROW = 0.2  # trousers with the legs together are less wide at the ankle, a lo
 
 SHADE = 0.3  # how much darker a limb's edge is
 LEAST = 30  # pixels to take a colour from
+
+STAYING = (Label.LOWER, Label.UPPER, Label.DRESS, Label.SHOES, Label.OTHER, Label.HAIR)
+STAYS = 0.5  # of a class more than this is seen outside the mask: it was not to be replaced
+NEAR = 0.025  # of the stature: further from what is seen, it is the part of a dress that goes
+TONES = {
+    Body.LEG: (Body.LEG, Body.FOOT),
+    Body.ARM: (Body.ARM, Body.HAND, Body.SKIN),
+    Body.FACE: (Body.NECK, Body.FACE),
+}
 
 
 @dataclass(frozen=True)
@@ -88,25 +97,26 @@ def _guess(photo: np.ndarray, mask: np.ndarray, labels: np.ndarray) -> tuple[np.
         return np.zeros((*mask.shape, 4), np.uint8), np.zeros(mask.shape, bool)
     figure = measure(labels)
     body = split(labels, figure)
-    paint = _paint(colours, hidden > 127, body, labels, figure)
+    limbs = {Body.LEG: legs(body, figure), Body.ARM: arms(body, figure)}
+    paint = _paint(colours, hidden > 127, body, figure, limbs)
     paint[..., 3] = cv2.GaussianBlur(paint[..., 3], (0, 0), 0.8)
-    trunk = (_torso(labels, figure) | legs(labels, body, figure)).astype(np.float32)
+    trunk = (_torso(body, figure) | limbs[Body.LEG]).astype(np.float32)
     up = {"dsize": size, "interpolation": cv2.INTER_LINEAR}
     return cv2.resize(paint, **up), cv2.resize(trunk, **up) > 0.5
 
 
 def _paint(
-    colours: np.ndarray, hidden: np.ndarray, body: np.ndarray, labels: np.ndarray, figure: Figure
+    colours: np.ndarray, hidden: np.ndarray, body: np.ndarray, figure: Figure, limbs: dict[Body, np.ndarray]
 ) -> np.ndarray:
     """RGBA: what stays of every class goes on under the mask, over it the limbs, and a garment below a long top."""
     paint = np.zeros((*body.shape, 4), np.uint8)
     for code in STAYING:
-        where = labels == code
+        where = body == code
         seen = where & ~hidden
         if seen.sum() > max(LEAST, STAYS * where.sum()):
-            _lay(paint, where & grow(seen, NEAR * figure.stature), _nearest(colours, ~seen))
+            _lay(paint, where & grow(seen, NEAR * figure.stature), fill_nearest(colours, seen)[0])
     skin = {code: ~hidden & np.isin(body, codes) for code, codes in TONES.items()}
-    for code, limb in ((Body.LEG, legs(labels, body, figure)), (Body.ARM, arms(labels, body, figure))):
+    for code, limb in limbs.items():
         tone = _colour(colours, *(skin[each] for each in (code, Body.ARM, Body.FACE)))
         if tone is not None:
             limb = (limb | hidden & np.isin(body, TONES[code])) & (paint[..., 3] == 0)
@@ -115,22 +125,11 @@ def _paint(
     if face is not None:
         _lay(paint, hidden & np.isin(body, TONES[Body.FACE]), np.broadcast_to(face, (*body.shape, 3)))
     rows = np.arange(body.shape[0])[:, None]
-    below = _colour(colours, ~hidden & (labels == Label.LOWER) & (rows < figure.waist + BELT * figure.stature))
+    below = _colour(colours, ~hidden & (body == Body.LOWER) & (rows < figure.waist + BELT * figure.stature))
     if below is not None:
-        _lay(paint, _hips(labels, figure) & (paint[..., 3] == 0), np.broadcast_to(below, (*body.shape, 3)))
-    spread = paint[..., 3] == 0
-    paint[spread, :3] = _nearest(paint[..., :3], spread)[spread]  # so that scaling mixes in no black
+        _lay(paint, _hips(body, figure) & (paint[..., 3] == 0), np.broadcast_to(below, (*body.shape, 3)))
+    paint[..., :3] = fill_nearest(paint[..., :3], paint[..., 3] > 0)[0]  # so that scaling mixes in no black
     return paint
-
-
-STAYING = (Label.LOWER, Label.UPPER, Label.DRESS, Label.SHOES, Label.OTHER, Label.HAIR)
-STAYS = 0.5  # of a class more than this is seen outside the mask: it was not to be replaced
-NEAR = 0.025  # of the stature: further from what is seen, it is the part of a dress that goes
-TONES = {
-    Body.LEG: (Body.LEG, Body.FOOT),
-    Body.ARM: (Body.ARM, Body.HAND, Body.SKIN),
-    Body.FACE: (Body.NECK, Body.FACE),
-}
 
 
 def _lay(paint: np.ndarray, where: np.ndarray, colours: np.ndarray) -> None:
@@ -154,46 +153,34 @@ def _roundness(body: np.ndarray, limb: np.ndarray, figure: Figure) -> np.ndarray
     return 1 - SHADE * np.square(1 - np.clip(depth / (ROUND * figure.stature), 0, 1))
 
 
-def _nearest(colours: np.ndarray, unknown: np.ndarray) -> np.ndarray:
-    """The colour of the nearest known pixel for every unknown one."""
-    if unknown.all():
-        return colours
-    _, marks = cv2.distanceTransformWithLabels(
-        unknown.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    sources = np.zeros((marks.max() + 1, 3), np.uint8)
-    sources[marks[~unknown]] = colours[~unknown]
-    return sources[marks]
-
-
 # ---- where limbs lie -------------------------------------------------------------------------------------------------
 
 
-def arms(labels: np.ndarray, body: np.ndarray, figure: Figure) -> np.ndarray:
+def arms(body: np.ndarray, figure: Figure) -> np.ndarray:
     """Bool (H, W): arms and shoulders under the sleeves and collar of a top or dress.
 
     An arm of known length between a shoulder and a hand lies in an ellipse around both, however it is bent.
     """
-    rows, columns = np.indices(labels.shape)
-    cloth = shrink(np.isin(labels, TOPS), LOOSE * figure.stature)
-    found = np.zeros(labels.shape, bool)
+    rows, columns = np.indices(body.shape)
+    cloth = shrink(np.isin(body, TOPS), LOOSE * figure.stature)
+    found = np.zeros(body.shape, bool)
     for shoulder, hand in zip(figure.shoulders, _hands(body, figure), strict=True):
         apart = np.hypot(shoulder[0] - hand[0], shoulder[1] - hand[1])
         path = sum(np.hypot(columns - x, rows - y) for x, y in (shoulder, hand))
         found |= path < max(ARM * figure.stature, 1.04 * apart)
-    found &= ~_torso(labels, figure)
+    found &= ~_torso(body, figure)
     (left, top), (right, _) = figure.shoulders
     found |= (rows < top + COLLAR * figure.stature) & (columns > left) & (columns < right)
     return cloth & found
 
 
-def _torso(labels: np.ndarray, figure: Figure) -> np.ndarray:
+def _torso(body: np.ndarray, figure: Figure) -> np.ndarray:
     """Bool (H, W): the cloth of a top further in than hanging arms are, from the armpits down."""
-    rows, columns = np.indices(labels.shape)
+    rows, columns = np.indices(body.shape)
     (left, top), (right, _) = figure.shoulders
     inset = ARM_WIDTH * figure.stature
     between = (columns > left + inset) & (columns < right - inset)
-    return np.isin(labels, TOPS) & between & (rows > top + ARMPIT * figure.stature)
+    return np.isin(body, TOPS) & between & (rows > top + ARMPIT * figure.stature)
 
 
 def _hands(body: np.ndarray, figure: Figure) -> list[tuple[float, float]]:
@@ -209,17 +196,17 @@ def _hands(body: np.ndarray, figure: Figure) -> list[tuple[float, float]]:
     return places
 
 
-def _hips(labels: np.ndarray, figure: Figure) -> np.ndarray:
+def _hips(body: np.ndarray, figure: Figure) -> np.ndarray:
     """Bool (H, W): where a long top hangs over trousers or a skirt."""
-    rows, columns = np.indices(labels.shape)
+    rows, columns = np.indices(body.shape)
     (left, _), (right, _) = figure.shoulders
-    return np.isin(labels, TOPS) & (rows >= figure.waist) & (columns > left) & (columns < right)
+    return np.isin(body, TOPS) & (rows >= figure.waist) & (columns > left) & (columns < right)
 
 
-def legs(labels: np.ndarray, body: np.ndarray, figure: Figure) -> np.ndarray:
+def legs(body: np.ndarray, figure: Figure) -> np.ndarray:
     """Bool (H, W): legs under trousers, or under a skirt from the hips to where they show."""
-    rows = np.arange(labels.shape[0])[:, None]
-    cloth = (labels == Label.LOWER) | (labels == Label.DRESS) & (rows >= figure.waist)
+    rows = np.arange(body.shape[0])[:, None]
+    cloth = (body == Body.LOWER) | (body == Body.DRESS) & (rows >= figure.waist)
     if not cloth.any():
         return cloth
     if _parted(cloth, figure):

@@ -13,7 +13,7 @@ from PIL import Image
 from model.errors import NoPersonFound
 from model.figure import find_head
 from model.labels import Label
-from model.raster import Box, box_of, close, components, drop_small, fill_holes, grow, open_
+from model.raster import Box, box_of, close, components, drop_small, fill_holes, fill_nearest, grow, open_
 from model.window import Window
 
 Parser = Callable[[Image.Image], np.ndarray]
@@ -247,12 +247,7 @@ def _give_away(labels: np.ndarray, specks: np.ndarray) -> np.ndarray:
     """Each speck pixel takes the label of the nearest pixel that is none."""
     if not specks.any() or specks.all():
         return labels
-    _, nearest = cv2.distanceTransformWithLabels(
-        specks.astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    by_mark = np.zeros(nearest.max() + 1, np.uint8)
-    by_mark[nearest[~specks]] = labels[~specks]
-    return np.where(specks, by_mark[nearest], labels)
+    return fill_nearest(labels, ~specks)[0]
 
 
 def _overlap(a: Box | Window, b: Box | Window) -> float:

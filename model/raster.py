@@ -92,6 +92,25 @@ def box_of(mask: np.ndarray) -> Box | None:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
+def fill_nearest(values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give every pixel the value of the known pixel nearest to it.
+
+    Args:
+        values: (H, W) or (H, W, C), any dtype.
+        known: bool (H, W).
+
+    Returns:
+        An array like `values`, equal to it where it is known, all zero where nothing is; and float32 (H, W), how far
+        the pixel is that each value comes from.
+    """
+    apart, marks = cv2.distanceTransformWithLabels(
+        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    sources = np.zeros((marks.max() + 1, *values.shape[2:]), values.dtype)
+    sources[marks[known]] = values[known]
+    return sources[marks], apart
+
+
 def walk(domain: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Length of the shortest way inside `domain` from `start` to each pixel.
 

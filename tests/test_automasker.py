@@ -15,7 +15,7 @@ from PIL import Image
 from model import AutoMasker, Body, Label, MaskError, NoPersonFound, PartNotVisible
 from model.figure import measure
 from model.parsing import clean, find_people
-from model.raster import close, components, fill_holes, grow, hull, resize_labels, shrink, walk
+from model.raster import close, components, fill_holes, fill_nearest, grow, hull, resize_labels, shrink, walk
 from model.regions import split
 from model.window import Window
 
@@ -590,6 +590,17 @@ class TestAsking:
 
 
 class TestRaster:
+    def test_fill_nearest(self):
+        known = np.zeros((20, 30), bool)
+        known[5, 5] = known[5, 25] = True
+        values = np.where(known, np.array([3] * 15 + [8] * 15, np.uint8), np.uint8(99))
+        filled, apart = fill_nearest(values, known)
+        assert (filled[:, :15] == 3).all() and (filled[:, 16:] == 8).all()
+        assert apart[5, 5] == 0 and apart[5, 9] == pytest.approx(4, abs=0.1)
+        assert not fill_nearest(values, np.zeros_like(known))[0].any()
+        in_colour = fill_nearest(np.dstack([values] * 3), known)[0]
+        assert np.array_equal(in_colour, np.dstack([filled] * 3))
+
     @given(st.integers(0, 2**32 - 1), st.floats(0, 9))
     def test_grow_shrink_close(self, seed, radius):
         mask = np.random.default_rng(seed).random((24, 31)) > 0.9
