@@ -308,6 +308,11 @@ class Settings(BaseSettings):
         return Limits(max_bytes=self.max_upload_mb * 2**20, max_pixels=self.max_pixels)
 
 
+def wanted(choice: str, *, service: bool) -> bool:
+    """Whether a setting of "auto", "on" or "off" is on; auto is on for what serves others."""
+    return choice == "on" or (choice == "auto" and service)
+
+
 def names() -> dict[str, str]:
     """{field: name in the environment} of every setting."""
     return {field: _name(field) for field in Settings.model_fields}

@@ -12,6 +12,7 @@ from catvton.hub.offers import Offer, offer
 from catvton.masking import Maskers
 from catvton.safety.folders import StableDiffusionCheckers
 from catvton.safety.moderation import Moderation
+from catvton.settings import wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,7 +77,7 @@ def handing_out(settings: Settings, *, service: bool) -> dict[str, Any]:
     Raises:
         SettingsError: the database's address is none, or files cannot be signed as the settings ask.
     """
-    marked = settings.watermark == "on" or (service and settings.watermark == "auto")
+    marked = wanted(settings.watermark, service=service)
     return {
         "watermark": _watermark() if marked else None,
         "label": settings.label,

@@ -24,7 +24,7 @@ from catvton.masking import (
     sentences,
     whole_region,
 )
-from catvton.options import Options, check_options, one_of
+from catvton.options import Options, check_mask_options, check_options
 from catvton.progress import Listener, Progress, as_stream
 from catvton.records import Ledger, Recorder
 from catvton.result import PARTS, TryOnRequest, TryOnResult
@@ -248,11 +248,10 @@ class TryOn:
             InputError: the photo cannot be used, the part is unknown, or the photo does not show it.
         """
         cards = self.cards
-        card = cards[one_of("engine", self._default if engine is None else engine, tuple(cards))]
-        one_of("part", part, card.parts)
+        part, name = check_mask_options(cards, part=part, engine=engine)
         photo = open_picture(person, what="person photo", limits=self._limits)
         with sentences():
-            return self._masker_of(card)(photo, part)
+            return self._masker_of(cards[name])(photo, part)
 
     def _screened(self, photo: Image.Image, garment: Image.Image, track: Progress) -> Screened:
         """Both photos, asked about before anything is made of them.

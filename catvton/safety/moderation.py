@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from catvton.errors import InputError
 from catvton.safety import Checker, Verdict
+from catvton.settings import wanted
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -101,7 +102,7 @@ class Moderation:
         Args:
             service: whether it is for a service, which checks unless the settings say no, or for one's own pictures.
         """
-        if not (settings.moderation == "on" or (service and settings.moderation == "auto")):
+        if not wanted(settings.moderation, service=service):
             return cls()
         from catvton.masking import BuiltInMasker
         from catvton.safety.undress import UndressChecker
