@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.ports import free_port
 
 NAME = "catvton"
 UNPRIVILEGED = ("postgres", "nobody")  # who runs it where the tests run as root, which PostgreSQL refuses
@@ -64,7 +65,7 @@ def postgres() -> Iterator[Server]:
     user = _unprivileged() if os.geteuid() == 0 else None
     if user is not None:
         shutil.chown(folder, user)
-    server = Server(folder=folder, port=_free_port(), binaries=_binaries(), user=user)
+    server = Server(folder=folder, port=free_port(), binaries=_binaries(), user=user)
     try:
         server.make()
         server.start()
@@ -88,9 +89,3 @@ def _binaries() -> Path:
 def _unprivileged() -> str:
     known = {entry.pw_name for entry in pwd.getpwall()}
     return next(name for name in UNPRIVILEGED if name in known)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

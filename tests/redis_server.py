@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import redis
 
+from tests.ports import free_port
+
 USER = "nobody"
 
 
@@ -21,9 +22,7 @@ class RedisServer:
     """Not running until `start`; may be stopped and started again on the same port, and then remembers nothing."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._folder, self._process = folder, None
 

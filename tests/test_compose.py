@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import yaml
 
 from catvton.service.limits import read_windows
 from catvton.settings import PREFIX, Settings, names
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE = ROOT / "compose.yaml"
@@ -115,9 +115,7 @@ def test_what_must_last_lies_in_a_volume_and_photos_in_memory(services):
 
 def test_its_redis_asks_for_the_password(services, tmp_path):
     """A real redis-server, started as the file says, on another port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     *shell, line = (filled(word, GIVEN) for word in services["redis"]["command"])
     command = [*shell, f"{line} --bind 127.0.0.1 --port {port}"]
     environment = {"PATH": os.environ["PATH"], "REDIS_PASSWORD": "b2"}

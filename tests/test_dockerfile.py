@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from dockerfile_parse import DockerfileParser
 
 from tests.dockerfile_steps import Build, StepFailed
 from tests.hub_world import registry, small_hub
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILE = ROOT / "Dockerfile"
@@ -34,12 +34,6 @@ def root():
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def lint(path: Path) -> subprocess.CompletedProcess:

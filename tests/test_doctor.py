@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ from catvton.records.database import FILE, sqlite_engine
 from catvton.service.accounts import Accounts
 from catvton.settings import Settings
 from tests.hub_world import registry
+from tests.ports import free_port
 from tests.redis_server import redis_server
 from tests.web_fakes import FakeTryOn, serving
 
@@ -273,9 +273,7 @@ def test_the_secret_settings_are_known():
 
 
 def test_an_address_that_is_free_and_one_of_nobody(place):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     right(address.address(settings(place, port=port)), "free")
     wrong(address.address(settings(place, host="no.such.host.invalid")), "CATVTON_HOST")
 
@@ -345,16 +343,10 @@ def test_zerogpu_wants_its_package_its_torch_and_an_engine(place, space, monkeyp
 # ---- the command -----------------------------------------------------------------------------------------------------
 
 
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
 def run(place: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
     """The command in a process of its own, with no setting but these."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("CATVTON_", "SPACE"))}
-    own = {"CATVTON_DATA_DIR": str(place / "data"), "CATVTON_PORT": free_port(), "PYTHONPATH": str(ROOT)}
+    own = {"CATVTON_DATA_DIR": str(place / "data"), "CATVTON_PORT": str(free_port()), "PYTHONPATH": str(ROOT)}
     return subprocess.run([sys.executable, "-m", "catvton", "doctor", *arguments], cwd=place, capture_output=True,
                           text=True, timeout=300, env=clean | own | environment)
 

@@ -11,7 +11,6 @@ import gradio.oauth
 import httpx
 import pytest
 import uvicorn
-from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 from joserfc import jwt
 from joserfc.jwk import RSAKey
@@ -24,9 +23,9 @@ from catvton.errors import SettingsError
 from catvton.service.accounts import Accounts
 from catvton.service.app import Service
 from catvton.settings import Settings
-from tests.gradio_clients import connect
+from tests.gradio_clients import connect, photos_in
 from tests.rest_client import bearer, pictures, problem, wait_until
-from tests.web_fakes import FakeTryOn, garment_picture, person_picture, saved, serving
+from tests.web_fakes import FakeTryOn, serving
 
 SPACE = {"SYSTEM": "spaces", "SPACE_ID": "ana/try-on", "OAUTH_CLIENT_ID": "the-space",
          "OAUTH_CLIENT_SECRET": "its-secret", "OAUTH_SCOPES": "openid profile"}
@@ -138,8 +137,7 @@ def session(server, provider):
 
 @pytest.fixture
 def photos(tmp_path):
-    return {"person": handle_file(saved(person_picture(), tmp_path / "person.png")),
-            "garment": handle_file(saved(garment_picture(), tmp_path / "garment.png"))}
+    return photos_in(tmp_path)
 
 
 def test_who_is_not_signed_in_sees_the_page_and_no_more(server, tryon, photos):

@@ -1,7 +1,6 @@
 """The records in a real PostgreSQL: migrations, replicas that write at once, a server that goes away and comes back."""
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ from catvton.result import TryOnRequest
 from catvton.safety.statement import read_statement
 from catvton.tryon import TryOn
 from tests import tiny
+from tests.ports import free_port
 from tests.postgres import Server, postgres
 from tests.test_records import BARE, FULL, differences, job, until
 
@@ -175,9 +175,7 @@ def test_a_record_that_cannot_be_written_is_told_from_a_server_that_is_away(empt
 @pytest.fixture
 def app(empty, tmp_path, monkeypatch) -> Iterator[tuple[subprocess.Popen, httpx.Client]]:
     """`python app.py` with its records in the server, and a client of it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (tmp_path / "temp").mkdir()
     for name, value in {"DATABASE_URL": empty.url, "PORT": port, "TEMP_DIR": tmp_path / "temp",
                         "DATA_DIR": tmp_path / "data", "EXAMPLES": "off"}.items():  # fmt: skip

@@ -14,9 +14,9 @@ from catvton.service.accounts import Accounts
 from catvton.service.edge import SMALL_BODY
 from catvton.settings import Settings
 from tests import hostile
-from tests.gradio_clients import connect
+from tests.gradio_clients import connect, photos_in
 from tests.rest_client import bearer, pictures, png, problem, wait_until
-from tests.web_fakes import FakeTryOn, garment_picture, person_picture, saved, serving
+from tests.web_fakes import FakeTryOn, garment_picture, serving
 
 MEGABYTE = 2**20
 
@@ -59,11 +59,6 @@ def ben(server, folder):
         signed_in = http.post("login", data={"username": "ben", "password": "correct horse"})
         cookies = [each.partition(";")[0] for each in signed_in.headers.get_list("set-cookie")]
         yield httpx.Client(base_url=server.url, timeout=300, headers={"Cookie": "; ".join(cookies)})
-
-
-def photos(folder):
-    return {"person": handle_file(saved(person_picture(), folder / "person.png")),
-            "garment": handle_file(saved(garment_picture(), folder / "garment.png"))}
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------
@@ -124,7 +119,7 @@ def test_a_name_of_an_upload_goes_nowhere(server, ben):
 def test_one_visitors_upload_is_read_once_and_nobody_can_guess_where_anothers_lies(server, folder, ana, ben):
     upload = ben.post("gradio_api/upload", files={"files": ("p.png", png(garment_picture((1, 2, 3))))}).json()[0]
     asked = {"path": upload, "meta": {"_type": "gradio.FileData"}}
-    ana.predict(**photos(folder), api_name="/tryon")
+    ana.predict(**photos_in(folder), api_name="/tryon")
     assert len(Path(upload).parent.name) == 64  # a hash of the picture: whoever can name it has the picture already
     other = ben.post("gradio_api/upload", files={"files": ("g.png", png(garment_picture()))}).json()[0]
     assert "event: complete" in called(ben, {"path": other, "meta": {"_type": "gradio.FileData"}}, asked)
@@ -151,7 +146,7 @@ MARKUP = "<img src=x onerror=alert(1)>"
 def test_markup_in_whatever_can_be_sent_comes_back_as_text_or_not_at_all(server, ana, ben, keys, folder):
     for options in ({"part": MARKUP}, {"engine": MARKUP}, {"show": MARKUP}, {"size": MARKUP}):
         with pytest.raises(AppError) as caught:
-            ana.predict(**photos(folder), **options, api_name="/tryon")
+            ana.predict(**photos_in(folder), **options, api_name="/tryon")
         assert "<" not in str(caught.value) and "&lt;img" in str(caught.value)
     with httpx.Client(base_url=server.url, headers=bearer(keys["ana"]), timeout=300) as http:
         answers = [http.post("v1/tryon", files=pictures(), data={name: MARKUP}) for name in ("part", "engine", MARKUP)]
@@ -245,5 +240,5 @@ def test_json_that_nests_without_end_is_no_fault_of_ours(ben):
 
 def test_the_server_still_serves(server, ana, ben, folder):
     """After all of that."""
-    assert ana.predict(**photos(folder), api_name="/tryon")[1]["seed"] == 42
+    assert ana.predict(**photos_in(folder), api_name="/tryon")[1]["seed"] == 42
     assert json.loads(ben.get("healthz").text) == {"status": "alive"}

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,10 +21,11 @@ from catvton.service.app import Service
 from catvton.service.edge import security_headers
 from catvton.service.readiness import warm_up
 from catvton.settings import Settings
-from tests.gradio_clients import connect
+from tests.gradio_clients import connect, photos_in
+from tests.ports import free_port
 from tests.rest_client import bearer, door, pictures, problem, wait_until
 from tests.tiny import CARD, TinyMasker, tiny_tryon
-from tests.web_fakes import FakeTryOn, garment_picture, person_picture, saved, serving
+from tests.web_fakes import FakeTryOn, person_picture, saved, serving
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -59,8 +59,7 @@ def known(accounts):
 
 @pytest.fixture
 def photos(tmp_path):
-    return {"person": handle_file(saved(person_picture(), tmp_path / "person.png")),
-            "garment": handle_file(saved(garment_picture(), tmp_path / "garment.png"))}
+    return photos_in(tmp_path)
 
 
 def client(server, name=None, folder=None):
@@ -324,9 +323,7 @@ def _end(told, http, gradio, photo, folder, running):
 
 @contextmanager
 def process(folder, **settings):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     values = {"port": port, "temp_dir": folder / "temp", "data_dir": folder, "log_format": "json",
               "shutdown_seconds": 600} | settings
     environment = os.environ | {f"CATVTON_{name.upper()}": str(value) for name, value in values.items()}

@@ -11,9 +11,9 @@ from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from tests.gradio_clients import connect
+from tests.gradio_clients import connect, photos_in
 from tests.tiny import tiny_tryon
-from tests.web_fakes import FakeTryOn, garment_picture, person_picture, saved, serving
+from tests.web_fakes import FakeTryOn, person_picture, saved, serving
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +34,7 @@ def client(server, tmp_path_factory):
 
 @pytest.fixture
 def pictures(tmp_path):
-    return {"person": handle_file(saved(person_picture(), tmp_path / "person.png")),
-            "garment": handle_file(saved(garment_picture(), tmp_path / "garment.png"))}
+    return photos_in(tmp_path)
 
 
 def files_in(server):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from catvton.safety.statement import Statement
 from catvton.settings import Settings
 from catvton.web.examples import EXAMPLES
 from catvton.web.server import Server, start
+from tests.ports import free_port
 
 
 def card(name: str, *, steps: Range, commercial: bool = True) -> ModelCard:
@@ -175,9 +175,7 @@ def saved(picture: Image.Image, path: Path, **options: Any) -> Path:
 @contextmanager
 def serving(tryon: Any, temp_dir: Path, *, example_folder: Path = EXAMPLES, **settings: Any) -> Iterator[Server]:
     """A live server on a free port of this machine."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = start(Settings(port=port, temp_dir=temp_dir, **settings), tryon, examples=example_folder)
     try:
         yield server

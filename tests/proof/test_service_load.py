@@ -7,7 +7,6 @@ The server is a process of its own on loopback; a single client before and after
 from __future__ import annotations
 
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ import pytest
 from PIL import Image
 
 from tests import load
+from tests.ports import free_port
 from tests.rest_client import wait_until
 
 pytestmark = pytest.mark.proof
@@ -54,9 +54,7 @@ def tinted(kind: str, picture: int, number: int) -> Image.Image:
 @contextmanager
 def server(folder: Path, *, clients: int = CLIENTS) -> Iterator[tuple[str, psutil.Process]]:
     """The app as `python app.py` starts it. Unmarked, so that a result can be compared to the bit."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     settings = {"port": port, "temp_dir": folder / "temp", "data_dir": folder / "data", "queue_size": clients,
                 "trusted_proxy_hops": 1, "rate_limits": "1000/minute;100000/day", "watermark": "off"}
     environment = os.environ | {f"CATVTON_{name.upper()}": str(value) for name, value in settings.items()}
