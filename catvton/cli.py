@@ -28,7 +28,7 @@ COMMANDS = {
     "doctor": ("catvton.commands.doctor", "check this deployment and say what is wrong with it"),
     "bench": ("catvton.commands.bench", "measure seconds and memory on this machine"),
     "train": ("catvton.training.cli", "train the built-in model from raw photos"),
-    "evaluate": ("catvton.evaluation.cli", "print the figures of the built-in model"),
+    "evaluate": ("catvton.evaluation.cli", "measure: the built-in model, published benchmarks, robustness"),
 }
 
 EXAMPLES = f"""examples:

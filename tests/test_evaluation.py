@@ -348,7 +348,7 @@ def test_the_command_prints_every_figure(small_world, tmp_path, capsys):
 
 
 def test_the_command_measures_only_what_is_asked(small_world, capsys):
-    command = ["evaluate", "--data", str(small_world), "--size", "96x128", "--only", "paired", "--network", "off"]
+    command = ["evaluate", "compact", "--data", str(small_world), "--size", "96x128", "--only", "paired", "--network", "off"]
     assert cli.main([*command, "--limit", "2", "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert set(figures) == {"rows", "paired", "outside"}
@@ -358,12 +358,12 @@ def test_the_command_measures_only_what_is_asked(small_world, capsys):
 
 @pytest.mark.parametrize("wrong", [["--limit", "0"], ["--size", "100x100"], ["--size", "big"], ["--reach", "nan"]])
 def test_the_command_refuses_in_words(small_world, wrong, capsys):
-    assert cli.main(["evaluate", "--data", str(small_world), *wrong]) == 2
+    assert cli.main(["evaluate", "compact", "--data", str(small_world), *wrong]) == 2
     assert wrong[0] in capsys.readouterr().err
 
 
 def test_a_folder_without_data_is_refused(small_world, tmp_path, capsys):
-    assert cli.main(["evaluate", "--data", str(tmp_path)]) == 2
+    assert cli.main(["evaluate", "compact", "--data", str(tmp_path)]) == 2
     assert "labels.txt" in capsys.readouterr().err
 
 

@@ -72,10 +72,10 @@ def test_without_weights_the_command_says_so(data, tmp_path, monkeypatch, capsys
 
 
 def test_a_network_without_a_folder_is_refused(data, tmp_path, monkeypatch, capsys):
-    from catvton.evaluation.cli import _named
+    from catvton.evaluation.commands.masks import named
 
     with pytest.raises(ValueError, match="NAME=FOLDER is needed"):
-        _named("R101")
+        named("R101")
     with pytest.raises(ValueError, match="NAME=FOLDER is needed"):
-        _named(f"R101={tmp_path / 'none'}")
-    assert _named(f"R101={tmp_path}") == ("R101", tmp_path)
+        named(f"R101={tmp_path / 'none'}")
+    assert named(f"R101={tmp_path}") == ("R101", tmp_path)

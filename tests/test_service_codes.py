@@ -12,7 +12,7 @@ from tests.web_fakes import FakeTryOn
 
 CATVTON = Path(__file__).resolve().parent.parent / "catvton"
 # Rooms no request of another program comes to.
-ELSEWHERE = ("commands", "training", "evaluation", "hub", "records", "cli.py", "ccp.py", "bench.py")
+ELSEWHERE = ("commands", "training", "evaluation", "datasets", "hub", "records", "cli.py", "ccp.py", "bench.py")
 # Errors of the page's own controls, of the operator at the command line, and of Python callers.
 NOT_OF_THE_DOORS = {
     "garment.full", "result.missing", "example.missing", "account.name", "account.password", "account.taken",

@@ -1,0 +1,1 @@
+"""The commands of `evaluate`, one module each."""
