@@ -9,7 +9,7 @@ from PIL import Image
 from catvton import cli
 from catvton.ccp import CCP, CLASSES, Clothing, cut_window, window_box
 from catvton.errors import InputError, WeightsError
-from catvton.evaluation import SECTIONS, report, suite, unpaired
+from catvton.evaluation import SECTIONS, groups, report, suite, unpaired
 from catvton.evaluation.metrics import Likeness, lab_histogram
 from catvton.evaluation.oracles import oracles
 from catvton.evaluation.paired import FLAT, Paired, Score, paired, row_of
@@ -348,8 +348,8 @@ def test_the_command_prints_every_figure(small_world, tmp_path, capsys):
 
 
 def test_the_command_measures_only_what_is_asked(small_world, capsys):
-    command = ["evaluate", "compact", "--data", str(small_world), "--size", "96x128", "--only", "paired", "--network", "off"]
-    assert cli.main([*command, "--limit", "2", "--json"]) == 0
+    command = ["evaluate", "compact", "--data", str(small_world), "--size", "96x128", "--limit", "2", "--json"]
+    assert cli.main([*command, "--only", "paired", "--network", "off"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert set(figures) == {"rows", "paired", "outside"}
     assert set(figures["paired"]["ways"]) == {FLAT, report.ROUGH, report.OFF}
@@ -396,3 +396,25 @@ def test_a_damaged_parser_is_named(registry, tmp_path):
 def test_spread_takes_from_all_over():
     assert suite.spread(range(10), 4) == [0, 2, 5, 7]
     assert suite.spread(range(3), None) == suite.spread(range(3), 5) == [0, 1, 2]
+
+
+# ---- groups of people ------------------------------------------------------------------------------------------------
+
+
+def test_everyone_is_in_one_group_of_each_axis():
+    labels = json.loads(groups.LABELS.read_text())["axes"]
+    found = groups.read_groups(range(1, 1002, 10))
+    for axis in labels.values():
+        members = [number for name in axis for number in found[name]]
+        assert sorted(members) == list(range(1, 1002, 10))
+    assert groups.read_groups([21]) == {"men": {21}, "light": {21}, "slim": {21}}
+
+
+def test_figures_of_a_group_are_those_of_its_photos(ccp):
+    found = parsing(ccp, truth_of(ccp), [1, 11])
+    found.matrices[11] = np.roll(found.matrices[11], 1, axis=1)  # everything taken for something else
+    figures = groups.parser_figures(found, {"good": frozenset({1}), "bad": frozenset({11})})
+    assert figures["good"] == {"photos": 1, "mean_iou": 1.0} and figures["bad"] == {"photos": 1, "mean_iou": 0.0}
+    scores = [Score(Case(n, "upper"), "way", Likeness(n, 0.1 * n), Likeness(2 * n, 0.2 * n)) for n in (1, 2, 3)]
+    some = groups.paired_figures(Paired(scores), {"two": frozenset({2, 3}), "none": frozenset({9})}, ("way",))
+    assert some == {"two": {"cases": 2, "way": {"region": [2.5, 0.25], "mask": [5.0, 0.5]}}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,6 +34,10 @@ class Paired:
     @property
     def cases(self) -> int:
         return len({score.case for score in self.scores})
+
+    def only(self, numbers: Collection[int]) -> Paired:
+        """The scores of some photos."""
+        return Paired([score for score in self.scores if score.case.number in numbers])
 
     def mean(self, way: str, area: str = "region", *, kind: str | None = None) -> Likeness:
         """The mean over cases of a way's figures in an area (`region` or `mask`), of one kind of garment or all."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -19,10 +19,22 @@ Probabilities = Callable[[Image.Image], np.ndarray]
 
 @dataclass(frozen=True)
 class Parsing:
-    """What a parser got right: pixels by true class (row) and guessed class (column), int64 (8, 8)."""
+    """What a parser got right: {photo number: pixels by true class (row) and guessed class (column), int64 (8, 8)}."""
 
-    matrix: np.ndarray
-    photos: int
+    matrices: dict[int, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def photos(self) -> int:
+        return len(self.matrices)
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """int64 (8, 8), over all photos."""
+        return sum(self.matrices.values(), np.zeros((len(CLASSES), len(CLASSES)), np.int64))
+
+    def only(self, numbers: Collection[int]) -> Parsing:
+        """The same for some of the photos."""
+        return Parsing({number: matrix for number, matrix in self.matrices.items() if number in numbers})
 
     @property
     def mean(self) -> float:
@@ -42,21 +54,21 @@ def parsing(
     *,
     on_photo: Callable[[Image.Image, np.ndarray, np.ndarray], None] | None = None,
 ) -> Parsing:
-    """One confusion matrix over all the photos, each in its window at 192x256.
+    """One confusion matrix a photo, in its window at 192x256.
 
     Args:
         on_photo: shown each window (RGB), its labels and the guessed ones (uint8 (256, 192)).
     """
-    matrix, photos = np.zeros((len(CLASSES), len(CLASSES)), np.int64), 0
+    found = Parsing()
     for number in numbers:
         labels = ccp.labels(number)
         box = window_box(labels)
         window, truth = cut_window(ccp.photo(number), box, FIGURE_SIZE), cut_window(labels, box, FIGURE_SIZE)
         guess = _labels(probabilities(window))
-        matrix, photos = matrix + confusion(truth, guess, len(CLASSES)), photos + 1
+        found.matrices[number] = confusion(truth, guess, len(CLASSES))
         if on_photo is not None:
             on_photo(window, truth, guess)
-    return Parsing(matrix, photos)
+    return found
 
 
 def _labels(probabilities: np.ndarray) -> np.ndarray:

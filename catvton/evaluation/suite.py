@@ -13,6 +13,7 @@ from PIL import Image
 from catvton.bench import machine, measure
 from catvton.ccp import CCP, Clothing, cut_window, window_box
 from catvton.evaluation import SECTIONS, report
+from catvton.evaluation.groups import paired_figures, parser_figures, read_groups
 from catvton.evaluation.oracles import oracles, rough_placement
 from catvton.evaluation.paired import FLAT, paired, row_of
 from catvton.evaluation.parsing import parsing
@@ -99,7 +100,12 @@ class Suite:
             self._ccp, self._subject.probabilities, self._watch(numbers, "parser", len(numbers)), on_photo=keep
         )
         found.rows.append(report.parser_row(result))
-        found.figures["parser"] = {"photos": result.photos, "mean_iou": result.mean, "iou": _finite(result.each)}
+        found.figures["parser"] = {
+            "photos": result.photos,
+            "mean_iou": result.mean,
+            "iou": _finite(result.each),
+            "groups": parser_figures(result, read_groups(numbers)),
+        }
         self._sheet("parser", [row for i, row in enumerate(seen) if i in shown], ("window", "labels", "guess"))
 
     def paired(self, found: Findings) -> None:
@@ -119,7 +125,13 @@ class Suite:
         ready = samples(self._ccp, chosen, self._options.size, reach=self._options.reach)
         result = paired(self._watch(ready, "paired", len(chosen)), ways, on_case=keep)
         found.rows += report.paired_rows(result, tuple(ways))
-        found.figures["paired"] = {"cases": result.cases, "reach": self._options.reach, "ways": result.table()}
+        people = read_groups([case.number for case in chosen])
+        found.figures["paired"] = {
+            "cases": result.cases,
+            "reach": self._options.reach,
+            "ways": result.table(),
+            "groups": paired_figures(result, people, tuple(ways)),
+        }
         self._sheet("paired", seen, ("person", "garment", FLAT, *ways, "photo"))
         if self._options.stages:
             self._stages(found, chosen)
