@@ -17,6 +17,9 @@ SHADOW = 60.0  # a backdrop may be darker than its brightest part by this much l
 EDGE = 8.0  # lightness per pixel; steeper is the edge of something
 STRIPE = 5.0  # times longer than wide; what is joined to the backdrop and that long is a stripe of the garment
 WEDGE = 5.0  # pixels at the working size; what is narrower is not taken for a gap
+TIP = 9  # pixels at the working size: how far a gap goes on where it is too narrow to be told from a stripe
+REACH = 2.0  # pixels at the working size: how far the edge may move to meet the photo's
+FAINT = 1e-3  # variance of lightness (0..1) below which nothing counts as an edge of the photo
 SMALLEST = 0.06  # share of the picture; less than this is not taken for a garment
 
 
@@ -89,8 +92,12 @@ def _with_stripes(region: np.ndarray) -> np.ndarray:
     width = np.zeros(count)
     np.maximum.at(width, parts, 2 * depth)
     wedges = np.flatnonzero((width >= WEDGE) & (figures[:, cv2.CC_STAT_AREA] < STRIPE * width**2))
-    opened = cv2.dilate(np.isin(parts, np.setdiff1d(wedges, 0)).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    return closed & ~(opened & (inlets > 0))
+    wedge = np.isin(parts, np.setdiff1d(wedges, 0)).astype(np.uint8)
+    grow = np.ones((3, 3), np.uint8)
+    free = inlets & ~cv2.dilate(((parts > 0) & ~wedge).astype(np.uint8), grow) | wedge
+    for _ in range(TIP):
+        wedge = cv2.dilate(wedge, grow) & free
+    return closed & (wedge == 0)
 
 
 def _soft_shadow(lab: np.ndarray, backdrop: np.ndarray) -> np.ndarray:
@@ -131,9 +138,25 @@ def _solid(region: np.ndarray) -> np.ndarray:
 
 
 def _refined(region: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """uint8 alpha at the photo's size: the small region enlarged, its edge one pixel further in and softened."""
+    """uint8 alpha at the photo's size: the small region enlarged, its edge drawn to the photo's own edges nearby.
+
+    By a guided filter (He et al. 2010) with the lightness as guide; where the photo shows no edge, the region's stays.
+    """
     height, width = pixels.shape[:2]
     scale = width / region.shape[1]
     soft = cv2.resize(region.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
     soft = cv2.GaussianBlur(soft, (0, 0), max(0.5, 0.7 * scale))
-    return np.clip((soft - 0.6) * 255 / 0.25, 0, 255).astype(np.uint8)
+    guide = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    drawn = _guided(soft, guide, 2 * round(REACH * scale) + 1)
+    return np.clip((drawn - 0.55) * 255 / 0.3, 0, 255).astype(np.uint8)
+
+
+def _guided(plane: np.ndarray, guide: np.ndarray, side: int) -> np.ndarray:
+    """float32 (H, W): in every square of `side` pixels, the linear function of the guide closest to `plane`."""
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return cv2.boxFilter(values, -1, (side, side))
+
+    level, middle = mean(plane), mean(guide)
+    slope = (mean(plane * guide) - level * middle) / (mean(guide * guide) - middle**2 + FAINT)
+    return mean(slope) * guide + mean(level - slope * middle)

@@ -15,10 +15,11 @@ import torch
 from PIL import Image
 
 from catvton.warp_net import GRID, WarpNet
+from catvton.widening import Widened, widen
 from model.beneath import Beneath
-from model.raster import fill_nearest
 
 CANVAS_MARGIN = 0.04  # empty border around a garment on its canvas, as a fraction of the canvas
+FRINGE = 0.006  # of the canvas' height: how far in a cut-out's edge may still show what the garment lay on
 SIDE_INSET = 0.03  # masks reach this far past the garment (fraction of the frame's height), less above it
 TOP_INSET = 0.025
 TRUST = 1.0  # share of the coarse structure, too, that comes from the placed garment where both agree
@@ -26,9 +27,6 @@ NOISE = (0.08, 0.2)  # RGB distance, of a possible 1.7, from where on and up to 
 DISTANT = 0.6  # RGB distance, of a possible 1.7, at which the network is believed instead of the placement
 STRETCH = 1.4  # times higher than in proportion a garment may be laid where it could end earlier
 CLOTHED = 0.35  # it ends earlier unless more than this share of the mask below shows old clothes
-RIM = 0.022  # of the frame's height: closer to the garment than this, old clothes give way to it, not to skin
-EDGE = 7  # pixels: the outer half of this is where a cut-out may still show its paper
-SCRAP = 0.1  # of the largest piece of a placed garment: smaller ones are none of it
 CRISP = 6.0  # the network hedges along silhouettes; its odds are raised to this power to draw an edge
 
 
@@ -40,8 +38,8 @@ def garment_canvas(cutout: Image.Image, size: tuple[int, int]) -> np.ndarray:
         size: the canvas (W, H).
 
     Returns:
-        uint8 (H, W, 4), the garment's box centred with `CANVAS_MARGIN` around it. Around the garment its own colours
-        go on under alpha 0, so that sampling at its edge never mixes in the photo's background.
+        uint8 (H, W, 4), the garment's box centred with `CANVAS_MARGIN` around it. At its edge and around it (there
+        under alpha 0) the colours from a little further in go on, so that nothing of the photo's background shows.
     """
     pixels = np.asarray(cutout.convert("RGBA"))
     left, top, right, bottom = box_of(pixels[..., 3] > 127)
@@ -53,7 +51,10 @@ def garment_canvas(cutout: Image.Image, size: tuple[int, int]) -> np.ndarray:
     )
     scaled = warp_affine(pixels, matrix, size, border=(0, 0, 0, 0))
     alpha = scaled[..., 3:].astype(np.float32) / 255
-    colours = _spread(scaled[..., :3].astype(np.float32) / 255, alpha)
+    inner = cv2.erode(alpha, np.ones((2 * round(size[1] * FRINGE) + 1,) * 2, np.uint8))[..., None]
+    if inner.max() < 0.5:  # nothing is that thick
+        inner = alpha
+    colours = _spread(scaled[..., :3].astype(np.float32) / 255 * inner / np.maximum(alpha, 1e-3), inner)
     return np.dstack([np.clip(colours * 255 + 0.5, 0, 255).astype(np.uint8), scaled[..., 3]])
 
 
@@ -143,8 +144,9 @@ class Placement:
         displacement: float32 (2, 96, 72), `WarpNet`'s, zero for the rough placement alone.
         odds: float32 (96, 72), logits of where cloth shows.
         frame_size: (W, H).
-        kept: bool (H, W), where the placed garment is used; its edge is not where it goes on in its own colours. None:
-            everywhere.
+        widened: where it goes on beyond its own edge; None: nowhere.
+        still: bool (H, W), where only what stands behind the person shows: the try-on network has no say there. None:
+            nowhere.
     """
 
     image: Image.Image
@@ -153,13 +155,15 @@ class Placement:
     displacement: np.ndarray
     odds: np.ndarray
     frame_size: tuple[int, int]
-    kept: np.ndarray | None = None
+    widened: Widened | None = None
+    still: np.ndarray | None = None
 
     def render(self, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """The placed garment alone at any size (W, H): float32 RGB (H, W, 3) in 0..1 and alpha (H, W) in 0..1."""
         x, y = self._sources(size)
         pixels = cv2.remap(self.canvas, x, y, cv2.INTER_LINEAR, borderValue=(255, 255, 255, 0)).astype(np.float32) / 255
-        return pixels[..., :3], pixels[..., 3] * self.cloth(size)
+        alpha = pixels[..., 3] * self.cloth(size)
+        return pixels[..., :3], self.widened.alpha(alpha) if self.widened else alpha
 
     def cloth(self, size: tuple[int, int]) -> np.ndarray:
         """How surely cloth shows, float32 (H, W) in 0..1, found on the canvas or not."""
@@ -168,16 +172,15 @@ class Placement:
 
     def over(self, person: Image.Image, mask: np.ndarray, under: Beneath | None = None) -> Placement:
         """The same garment in the same place over another picture of the frame, or with another mask."""
-        colours, alpha = self.render(self.frame_size)
-        around = background(np.asarray(person.convert("RGB")), mask, under)
-        shown, kept = self.cloth(self.frame_size), None
+        placed = replace(self, widened=None)
         if under is not None:
-            whole = _without_scraps(alpha)
-            around, kept, widened = _widened(around, colours, whole, under)
-            alpha = whole * kept
-            shown = np.where(widened & (alpha < 0.5), np.float32(0), shown)
+            placed = replace(placed, widened=widen(placed.render(self.frame_size)[1], under))
+        colours, alpha = placed.render(self.frame_size)
+        around = background(np.asarray(person.convert("RGB")), mask, under)
+        shown = self.cloth(self.frame_size)
+        still = None if under is None else under.behind & (under.paint[..., 3] == 0) & (np.maximum(alpha, shown) < 0.05)
         image = compose(person, mask, colours, alpha, shown, self.mean_colour, around)
-        return replace(self, image=image, kept=kept)
+        return replace(placed, image=image, still=still)
 
     @cached_property
     def mean_colour(self) -> np.ndarray:
@@ -192,7 +195,8 @@ class Placement:
         y = (np.arange(height, dtype=np.float32)[:, None] + 0.5) / height + shift[1]
         x, y = x * self.frame_size[0], y * self.frame_size[1]
         back = cv2.invertAffineTransform(self.matrix).astype(np.float32)
-        return (back[0, 0] * x + back[0, 1] * y + back[0, 2] - 0.5, back[1, 0] * x + back[1, 1] * y + back[1, 2] - 0.5)
+        x, y = (row[0] * x + row[1] * y + row[2] - 0.5 for row in back)
+        return self.widened.sources(x, y) if self.widened else (x, y)
 
 
 def mean_colour(canvas: np.ndarray) -> np.ndarray:
@@ -282,42 +286,6 @@ def background(person: np.ndarray, mask: np.ndarray, under: Beneath | None = Non
     return np.where(hole, inside, person.astype(np.float32) / 255)
 
 
-def _without_scraps(alpha: np.ndarray) -> np.ndarray:
-    """The placed garment without pieces that lie apart from it and are small beside it."""
-    count, marks, stats, _ = cv2.connectedComponentsWithStats((alpha > 0.1).astype(np.uint8))
-    if count < 3:
-        return alpha
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    scraps = 1 + np.flatnonzero(areas < SCRAP * areas.max())
-    return np.where(np.isin(marks, scraps), np.float32(0), alpha)
-
-
-def _widened(
-    around: np.ndarray, colours: np.ndarray, alpha: np.ndarray, under: Beneath
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Let the garment go on in its nearest colours over the body, and over narrow rims of the old clothes.
-
-    Only in the rows in which the garment is worn at all.
-
-    Returns:
-        `around` so filled, and bool (H, W) twice: where the garment itself is kept, for its edge, which may still show
-        its paper, gives way there; and where `around` was filled.
-    """
-    whole = alpha > 0.5
-    sure = cv2.erode(whole.astype(np.uint8), np.ones((EDGE, EDGE), np.uint8)) > 0
-    if not sure.any():
-        return around, np.ones_like(whole), np.zeros_like(whole)
-    sources, apart = fill_nearest(colours, sure)
-    rim = under.worn & (apart < RIM * len(sure))
-    _, top, _, bottom = box_of(sure)
-    rows = np.arange(len(sure))[:, None]
-    beside = (under.body | rim) & (rows >= top) & (rows < bottom)
-    near = cv2.dilate((beside & ~whole).astype(np.uint8), np.ones((EDGE, EDGE), np.uint8)) > 0
-    edge = near & (alpha > 0.1) & ~sure
-    filled = beside | edge
-    return np.where(filled[..., None], sources, around), ~edge, filled
-
-
 def fill_hole(person: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """What surrounds a hole spread smoothly into it: pull averages down a pyramid of the known pixels, push them back.
 
@@ -348,7 +316,10 @@ def _spread(weighted: np.ndarray, known: np.ndarray) -> np.ndarray:
 def _bend(
     canvas: np.ndarray, matrix: np.ndarray, person: np.ndarray, mask: np.ndarray, network: WarpNet | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Displacement (2, 96, 72) and odds (96, 72), from the network or, without one, zero and certain."""
+    """Displacement (2, 96, 72) and odds (96, 72), from the network or, without one, zero and certain.
+
+    The network looks at the picture and at its mirror image; the mean of both answers is a little more exact.
+    """
     if network is None:
         return np.zeros((2, GRID[1], GRID[0]), np.float32), np.full((GRID[1], GRID[0]), 30, np.float32)
     size = (mask.shape[1], mask.shape[0])
@@ -357,8 +328,9 @@ def _bend(
     parameter = next(network.parameters())
     batch = torch.from_numpy(network_input(person, mask, rough))[None].to(parameter.device, parameter.dtype)
     with torch.inference_mode():
-        displacement, odds = network(batch)
-    return displacement[0].float().cpu().numpy(), odds[0, 0].float().cpu().numpy()
+        displacements, odds = (part.float().cpu().numpy() for part in network(torch.cat((batch, batch.flip(-1)))))
+    mirrored = displacements[1, :, :, ::-1] * np.array([-1, 1], np.float32)[:, None, None]
+    return (displacements[0] + mirrored) / 2, (odds[0, 0] + odds[1, 0, :, ::-1]) / 2
 
 
 def merge_detail(generated: Image.Image, placement: Placement, size: tuple[int, int]) -> Image.Image:
@@ -372,11 +344,9 @@ def merge_detail(generated: Image.Image, placement: Placement, size: tuple[int, 
     Returns:
         RGB picture at `size`.
     """
-    steady = _steadied(generated, placement.image)
+    steady = _steadied(generated, placement.image, placement.still)
     base = np.asarray(steady.resize(size, Image.Resampling.BICUBIC)).astype(np.float32) / 255
     colours, alpha = placement.render(size)
-    if placement.kept is not None:
-        alpha = alpha * cv2.resize(placement.kept.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
     sigma = 1.6 * size[1] / placement.frame_size[1]
     coarse = _blur(colours * alpha[..., None], sigma) / np.maximum(_blur(alpha, sigma), 1e-3)[..., None]
     smooth = _blur(base, sigma)
@@ -387,12 +357,17 @@ def merge_detail(generated: Image.Image, placement: Placement, size: tuple[int, 
     return Image.fromarray(np.clip(merged * 255 + 0.5, 0, 255).astype(np.uint8))
 
 
-def _steadied(generated: Image.Image, start: Image.Image) -> Image.Image:
-    """The network's picture where it changed its start for a reason; its blotches and the rings of its patches go."""
+def _steadied(generated: Image.Image, start: Image.Image, still: np.ndarray | None) -> Image.Image:
+    """The network's picture where it changed its start for a reason; its blotches and the rings of its patches go.
+
+    Nothing changes where `still`.
+    """
     before = np.asarray(start.convert("RGB")).astype(np.float32) / 255
     change = np.asarray(generated.convert("RGB").resize(start.size)).astype(np.float32) / 255 - before
     distance = np.sqrt(np.square(_blur(change, 2.0)).sum(-1, keepdims=True))
     share = np.clip((distance - NOISE[0]) / (NOISE[1] - NOISE[0]), 0, 1)
+    if still is not None:
+        share = share * (1 - _blur(still.astype(np.float32), 1.0))[..., None]
     merged = before + share * share * (3 - 2 * share) * change
     return Image.fromarray(np.clip(merged * 255 + 0.5, 0, 255).astype(np.uint8))
 

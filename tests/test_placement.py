@@ -286,3 +286,49 @@ def test_the_paper_at_a_cut_outs_edge_draws_no_line_where_the_garment_goes_on() 
 
     assert white(beneath_of()) > 100
     assert white(beneath_of(body=body)) == 0
+
+
+def test_a_pattern_goes_on_mirrored_and_not_smeared() -> None:
+    person, mask = a_frame((60, 80, 230, 300))
+    checked = shirt()
+    for x in range(0, checked.width, 24):  # dark columns of 12 pixels
+        ImageDraw.Draw(checked).rectangle((x, 0, x + 11, checked.height), fill=(30, 30, 60, 255))
+    checked.putalpha(shirt().getchannel("A"))
+    laid = place(checked, person, mask, network=None)
+    odds = np.full_like(laid.odds, -30)
+    odds[:, 25:47] = 30
+    body = np.zeros(FRAME[::-1], bool)
+    body[200:280, 64:226] = True
+    wide = replace(laid, odds=odds).over(person, mask, beneath_of(body=body))
+    for scale in (1, 2):
+        colours, alpha = wide.render((FRAME[0] * scale, FRAME[1] * scale))
+        row = colours[240 * scale, 70 * scale : 104 * scale, 0]
+        assert alpha[240 * scale, 70 * scale : 220 * scale].min() > 0.95
+        changes = np.count_nonzero(np.diff(row > (30 + 180) / 2 / 255))
+        assert changes >= 3, scale  # smeared, the row would have one colour
+
+
+def test_the_network_has_no_say_where_nobody_is() -> None:
+    person, mask = a_frame((40, 60, 250, 340))
+    laid, nothing = narrow_shirt(person, mask), np.zeros(FRAME[::-1], bool)
+    unders = (beneath_of(behind=~nothing), beneath_of(behind=nothing))
+    bright = Image.new("RGB", FRAME, "white")
+    kept, changed = (
+        np.asarray(merge_detail(bright, laid.over(person, mask, under), FRAME)).astype(int)[100:300, 50:80]
+        for under in unders
+    )
+    assert np.abs(kept - (90, 160, 90)).max() <= 3
+    assert np.abs(changed - 255).max() <= 3
+
+
+def test_the_tip_of_a_gap_is_cut_away_and_the_edge_is_the_photos() -> None:
+    trousers = Image.new("RGBA", (300, 400), (0, 0, 0, 0))
+    ImageDraw.Draw(trousers).polygon([(90, 40), (210, 40), (222, 370), (165, 370), (150, 150), (135, 370), (78, 370)],
+                                     fill=(40, 70, 130, 255))
+    large = trousers.resize((900, 1200), Image.Resampling.LANCZOS)
+    found = np.asarray(cut_out(photo_of(large, Image.new("RGB", (9, 9), (244, 244, 242)))).getchannel("A")) > 127
+    truth = np.asarray(large.getchannel("A")) > 127
+    assert overlap(found, truth) > 0.98
+    tip = np.zeros_like(truth)
+    tip[570:640, 440:460] = True  # the gap between the legs is 16 to 25 pixels wide here, 3 to 5 at the working size
+    assert found[tip & ~truth].mean() < 0.5  # nearly all of it where gaps end at their narrow part
