@@ -40,6 +40,8 @@ def cut_out(garment: Image.Image) -> Image.Image:
     found = _flat_backdrop(small)
     if found is None:
         found = _grabcut(small)
+    elif _solid(found).mean() < SMALLEST:  # a garment as pale as a shadow
+        found = _flat_backdrop(small, shadows=False)
     found = _solid(found)
     if found.mean() < SMALLEST:
         found = np.ones_like(found)
@@ -61,10 +63,11 @@ def _border(shape: tuple[int, ...], share: float = 0.03) -> np.ndarray:
     return border
 
 
-def _flat_backdrop(pixels: np.ndarray) -> np.ndarray | None:
+def _flat_backdrop(pixels: np.ndarray, *, shadows: bool = True) -> np.ndarray | None:
     """The garment before one flat colour, or None when the border is not flat.
 
-    What is joined to the border and looks like it is backdrop; white buttons and collars inside stay.
+    What is joined to the border and looks like it, or like a soft shadow on it, is backdrop; white buttons and collars
+    inside stay.
     """
     lab = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB).astype(np.float32)
     border = _border(pixels.shape)
@@ -73,7 +76,9 @@ def _flat_backdrop(pixels: np.ndarray) -> np.ndarray | None:
     if np.quantile(distance[border], 0.9) > FLAT:
         return None
     same = distance < max(6.0, 2.5 * float(np.quantile(distance[border], 0.8)))
-    _, parts = cv2.connectedComponents((same | _soft_shadow(lab, backdrop)).astype(np.uint8))
+    if shadows:
+        same |= _soft_shadow(lab, backdrop)
+    _, parts = cv2.connectedComponents(same.astype(np.uint8))
     joined = np.isin(parts, np.setdiff1d(np.unique(parts[border]), 0))
     found = _with_stripes(~joined)
     return cv2.erode(found.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0  # the edge itself is half backdrop

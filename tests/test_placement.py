@@ -332,3 +332,9 @@ def test_the_tip_of_a_gap_is_cut_away_and_the_edge_is_the_photos() -> None:
     tip = np.zeros_like(truth)
     tip[570:640, 440:460] = True  # the gap between the legs is 16 to 25 pixels wide here, 3 to 5 at the working size
     assert found[tip & ~truth].mean() < 0.5  # nearly all of it where gaps end at their narrow part
+
+
+def test_a_garment_as_pale_as_a_shadow_is_still_told_from_its_paper() -> None:
+    pale = photo_of(shirt((300, 400), (207, 214, 220)), Image.new("RGB", (9, 9), "white"))
+    found = np.asarray(cut_out(pale).getchannel("A")) > 127
+    assert overlap(found, np.asarray(shirt((300, 400)).getchannel("A")) > 127) > 0.95
