@@ -14,6 +14,8 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 
+from model.fold import without_norms
+
 GRID = (72, 96)  # width, height the network works at: a quarter of the 288x384 frame
 
 
@@ -28,10 +30,15 @@ class WarpNet(ModelMixin, ConfigMixin):
 
     Input channels: mask (1), person outside the mask (3), garment colour times alpha (3), garment alpha (1), all at
     `GRID`, colours in [-1, 1], mask and alpha in [0, 1]; two coordinate channels are added inside.
+
+    Args:
+        widths: channels at a half of `GRID`, a quarter and so on.
+        reach: the longest displacement, as a share of the frame.
+        folded: its batch norms are part of its convolutions (`model.fold`): for inference alone.
     """
 
     @register_to_config
-    def __init__(self, widths: tuple[int, ...] = (40, 80, 112, 128), reach: float = 0.5) -> None:
+    def __init__(self, widths: tuple[int, ...] = (40, 80, 112, 128), reach: float = 0.5, folded: bool = False) -> None:
         super().__init__()
         self.stem = nn.Sequential(_block(40, widths[0]), _block(widths[0], widths[0]))
         self.downs = nn.ModuleList(
@@ -43,6 +50,8 @@ class WarpNet(ModelMixin, ConfigMixin):
         self.head = nn.Conv2d(widths[0], 3, 3, padding=1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+        if folded:
+            without_norms(self)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, 8, 96, 72) -> displacement (B, 2, 96, 72) as fractions of width and height, shown (B, 1, 96, 72) logits.

@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
+from model.fold import without_norms
+
 CLASSES = 8
 WINDOW = (192, 256)  # width, height of the network's input
 ZOOM = 1.3  # the second look: the window's middle, larger
@@ -70,9 +72,12 @@ class CompactParser(nn.Module):
     Args:
         widths: channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input's size.
         classes: number of labels.
+        folded: its batch norms are part of its convolutions (`model.fold`): for inference alone.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (24, 48, 96, 160, 224), classes: int = CLASSES) -> None:
+    def __init__(
+        self, widths: tuple[int, ...] = (24, 48, 96, 160, 224), classes: int = CLASSES, *, folded: bool = False
+    ) -> None:
         super().__init__()
         self.config = {"widths": list(widths), "classes": classes, "window": list(WINDOW)}
         self.stem = nn.Sequential(
@@ -88,6 +93,9 @@ class CompactParser(nn.Module):
         self.laterals = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
         self.decoders = nn.ModuleList(ResidualBlock(w) for w in widths[:-1])
         self.head = nn.Conv2d(widths[0], classes, 1)
+        if folded:
+            self.config["folded"] = True
+            without_norms(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 3, 256, 192) from `normalise` -> logits (B, classes, 256, 192)."""
@@ -154,7 +162,7 @@ class CompactParser(nn.Module):
 
         folder = Path(folder)
         config = json.loads((folder / CONFIG_NAME).read_text())
-        parser = cls(tuple(config["widths"]), config["classes"])
+        parser = cls(tuple(config["widths"]), config["classes"], folded=config.get("folded", False))
         state = {k: v.float() for k, v in load_file(folder / WEIGHTS_NAME).items()}
         report = parser.load_state_dict(state, strict=False)
         missing = [k for k in report.missing_keys if "num_batches_tracked" not in k]

@@ -7,7 +7,7 @@ placement network. Each stage keeps its own folder under the run's, so that any 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,14 @@ import torch
 
 from catvton.ccp import CCP
 from catvton.errors import WeightsError
-from catvton.training.loop import Recipe, Stage, Trainer
+from catvton.training.budget import Budget, describe
+from catvton.training.loop import Trainer
 from catvton.training.pairs import FRAME
 from catvton.training.parser_stage import FigureCache
 from catvton.training.photos import Labelled, load_guessed, load_labelled, look_at
+from catvton.training.processes import join
+from catvton.training.schedule import Recipe
+from catvton.training.stage import Stage
 from catvton.vae import PatchAutoencoder
 from model import AutoMasker
 from model.compact_parser import CompactParser
@@ -84,20 +88,40 @@ class CompactRun:
         ccp = CCP(self.data)
         return load_labelled(ccp, ccp.numbers(split))
 
-    def trainer(self, name: str, *, minutes: float | None = None) -> Trainer:
+    def trainer(self, name: str, *, minutes: float | None = None, steps: int | None = None) -> Trainer:
         """The trainer of a stage that trains: all but `vae`, which is solved in closed form (`fit_vae`)."""
-        recipe = Recipe(minutes=minutes or MINUTES[name], seed=self.seed, **(_RATES[name] | self.changes))
-        stage = self._stage(name)
+        recipe = self.recipe(name, minutes=minutes, steps=steps)
+        with join(self.device).main_first():
+            stage = self.stage(name)
+        return Trainer(stage, recipe, self.folder / name, device=self.device)
+
+    def budget(self, name: str, *, minutes: float | None = None, steps: int | None = None) -> Budget:
+        """What a stage would take, measured with the labelled photos alone: nothing is rendered or labelled for it."""
+        job = replace(self, figures=0)
+        job.dressed = job.photos
+        recipe = self.recipe(name, minutes=minutes, steps=steps)
+        return describe(job.stage(name), recipe, device=self.device)
+
+    def recipe(self, name: str, *, minutes: float | None = None, steps: int | None = None) -> Recipe:
+        """A stage's numbers; without a length the minutes the shipped weights took."""
+        if steps is None and minutes is None:
+            minutes = MINUTES[name]
+        return Recipe(minutes=minutes, steps=steps, seed=self.seed, **(_RATES[name] | self.changes))
+
+    def stage(self, name: str, **options: Any) -> Stage:
+        """A stage that trains; options are those of its class."""
+        stage = self._stage(name, **options)
         if self.start is not None:
             stage.load(self.start / name)
-        return Trainer(stage, recipe, self.folder / name, device=self.device)
+        return stage
 
     def fit_vae(self) -> dict[str, float]:
         """Fit and save the autoencoder; returns its figures on the training windows."""
         vae = PatchAutoencoder()
         windows = np.stack([look_at(p.box, size=FRAME, zoom=0.95).image(p.image) for p in self.photos[::2]])
         figures = vae.fit(torch.from_numpy(windows).permute(0, 3, 1, 2).float() / 127.5 - 1)
-        vae.save_pretrained(self.folder / "vae")
+        with join(self.device).main_first():
+            vae.save_pretrained(self.folder / "vae")
         return figures
 
     def assemble(self) -> Path:
@@ -109,26 +133,22 @@ class CompactRun:
         shutil.copytree(self._model("parser"), target / "parser", dirs_exist_ok=True)
         return target
 
-    def _stage(self, name: str) -> Stage:
+    def _stage(self, name: str, **options: Any) -> Stage:
+        options |= {"validation": self.validation, "seed": self.seed}
         if name == "parser":
-            return self._parser_stage()
+            from catvton.training.parser_stage import ParserStage
+
+            return ParserStage(self.photos, rendered=self._rendered if self.figures else None, **options)
         if name == "placement":
             from catvton.training.placement_stage import PlacementStage
 
-            return PlacementStage(self.dressed, validation=self.validation, seed=self.seed)
+            return PlacementStage(self.dressed, **options)
         from catvton.training.unet_stage import UNetStage
         from catvton.warp_net import WarpNet
 
         vae = PatchAutoencoder.from_pretrained(self._need("vae", self.folder / "vae"), dtype=torch.float32)
         warp = WarpNet.from_pretrained(self._model("placement"), dtype=torch.float32)
-        parts = {"vae": vae.to(self.device), "warp": warp.to(self.device)}
-        return UNetStage(self.dressed, **parts, validation=self.validation, seed=self.seed)
-
-    def _parser_stage(self) -> Stage:
-        from catvton.training.parser_stage import ParserStage
-
-        rendered = self._rendered if self.figures else None
-        return ParserStage(self.photos, validation=self.validation, rendered=rendered, seed=self.seed)
+        return UNetStage(self.dressed, vae=vae.to(self.device), warp=warp.to(self.device), **options)
 
     def _model(self, name: str) -> Path:
         return self._need(name, self.folder / name / "model")

@@ -14,6 +14,7 @@ from torch import nn
 from catvton.training.balance import balancing_bias
 from catvton.training.photos import Labelled, jitter_colours, look_at, random_view, replace_background
 from catvton.training.sheet import sheet
+from catvton.training.stage import mean_loss
 from model.compact_parser import CLASSES, WINDOW, CompactParser, normalise
 from model.labels import Label
 
@@ -66,9 +67,7 @@ class ParserStage:
 
     def batch(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         """`image` uint8 (B, 3, 256, 192) and `labels` int64 (B, 256, 192)."""
-        pairs = [self._pair(rng) for _ in range(self.batch_size)]
-        images = torch.from_numpy(np.stack([i for i, _ in pairs])).permute(0, 3, 1, 2)
-        return {"image": images, "labels": torch.from_numpy(np.stack([m for _, m in pairs])).long()}
+        return _collate([self._pair(rng) for _ in range(self.batch_size)])
 
     def loss(self, module: nn.Module, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
         """Weighted cross-entropy + 1 - mean soft Dice over the classes present."""
@@ -91,6 +90,13 @@ class ParserStage:
             guess = predict(module, image[None])[0]
             rows.append([image, PALETTE[view.labels(photo.labels)], PALETTE[guess]])
         return sheet(rows, columns=4)
+
+    def held_out(self, module: nn.Module) -> float:
+        """The loss on the validation windows as they are."""
+        views = [(look_at(photo.box, size=WINDOW), photo) for photo in self.validation]
+        pairs = [(view.image(photo.image), view.labels(photo.labels)) for view, photo in views]
+        size = self.batch_size
+        return mean_loss(self, module, (_collate(pairs[i : i + size]) for i in range(0, len(pairs), size)))
 
     def load(self, folder: Path) -> None:
         """The evened-out head comes along; training moves it, and `save` evens it out anew."""
@@ -138,6 +144,11 @@ class ParserStage:
         if rng.random() < 0.3:
             image = replace_background(rng, image, labels)
         return jitter_colours(rng, image), labels
+
+
+def _collate(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, torch.Tensor]:
+    images = torch.from_numpy(np.stack([image for image, _ in pairs])).permute(0, 3, 1, 2)
+    return {"image": images, "labels": torch.from_numpy(np.stack([labels for _, labels in pairs])).long()}
 
 
 def _whole(image: np.ndarray, labels: np.ndarray) -> Labelled:

@@ -16,6 +16,7 @@ from catvton.placement import Placement, network_input, rough_matrix, warp_affin
 from catvton.training.pairs import FRAME, Pair, PairMaker
 from catvton.training.photos import Labelled
 from catvton.training.sheet import sheet
+from catvton.training.stage import mean_loss
 from catvton.warp_net import GRID, WarpNet
 from catvton.weights import load_strictly
 
@@ -58,6 +59,11 @@ class PlacementStage:
     def samples(self, module: nn.Module) -> Image.Image:
         """Rows of: hole, garment picture, rough placement, learned placement, truth."""
         return sheet([show_pair(pair, module) for pair in self.shown[:24]], shrink=2)
+
+    def held_out(self, module: nn.Module) -> float:
+        """The loss on the pairs of the sample grid and a few more, none of them trained on."""
+        size = self.batch_size
+        return mean_loss(self, module, (collate(self.shown[i : i + size]) for i in range(0, len(self.shown), size)))
 
     def load(self, folder: Path) -> None:
         saved = load_strictly(WarpNet, folder, dtype=torch.float32)

@@ -18,12 +18,17 @@ from catvton.placement import Placement, place
 from catvton.training.pairs import FRAME, Pair, PairMaker
 from catvton.training.photos import Labelled
 from catvton.training.sheet import sheet
+from catvton.training.stage import mean_loss
 from catvton.vae import PatchAutoencoder
 from catvton.warp_net import WarpNet
 from catvton.weights import load_strictly
 
 KEPT = 2000  # prepared pairs held in memory, about 1.2 MB each
 COVERED = 0.75  # how much less an error counts where the placed garment covers it
+
+
+Case = dict[str, np.ndarray]
+"""A prepared pair, uint8 (C, H, W) each: `image`, `placed`, `cover`, `garment`, `mask`."""
 
 
 def compact_scheduler() -> DDIMScheduler:
@@ -70,7 +75,7 @@ class UNetStage:
         self.vae, self.warp = vae.eval(), warp.eval()
         self.batch_size, self.repeats, self.dropout, self.first_step = batch_size, repeats, dropout, first_step
         self.scheduler = compact_scheduler()
-        self._prepared: OrderedDict[int, dict[str, np.ndarray]] = OrderedDict()
+        self._prepared: OrderedDict[int, Case | None] = OrderedDict()  # by seed; None: not prepared since a resume
         self.shown = [
             PairMaker([p]).draw(np.random.default_rng(i)) for i, p in enumerate(validation[:40]) if PairMaker([p]).cases
         ]
@@ -80,22 +85,38 @@ class UNetStage:
 
     def batch(self, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         """`image`, `placed`, `garment` uint8 (B, 3, H, W); `mask`, `cover` (B, 1, H, W); `noise`, `step`, `read`."""
-        cases = [self._case(int(rng.integers(1 << 40))) for _ in range(max(1, self.batch_size // self.repeats))]
-        kept = list(self._prepared.values())
-        cases += [kept[rng.integers(len(kept))] for _ in range(self.batch_size - len(cases))]
+        fresh = [int(rng.integers(1 << 40)) for _ in range(max(1, self.batch_size // self.repeats))]
+        for seed in fresh:
+            self._prepared[seed] = None
+        while len(self._prepared) > KEPT:
+            self._prepared.popitem(last=False)
+        kept = list(self._prepared)
+        again = [kept[rng.integers(len(kept))] for _ in range(self.batch_size - len(fresh))]
+        return self._collate([self._case(seed) for seed in (*fresh, *again)], rng, dropout=self.dropout)
+
+    def _collate(self, cases: Sequence[Case], rng: np.random.Generator, *, dropout: float) -> dict[str, torch.Tensor]:
         batch = {k: torch.from_numpy(np.stack([c[k] for c in cases])) for k in cases[0]}
-        shape = (
-            self.batch_size,
-            self.vae.config.latent_channels,
-            *(n // self.vae.config.spatial_factor for n in FRAME[::-1]),
-        )
+        sides = (n // self.vae.config.spatial_factor for n in FRAME[::-1])
+        shape = (len(cases), self.vae.config.latent_channels, *sides)
         batch["noise"] = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
         last = self.scheduler.config.num_train_timesteps - 1
-        steps = np.where(
-            rng.random(self.batch_size) < self.first_step, last, rng.integers(0, last + 1, self.batch_size)
-        )
-        read = (rng.random(self.batch_size) >= self.dropout).astype(np.float32)
+        steps = np.where(rng.random(len(cases)) < self.first_step, last, rng.integers(0, last + 1, len(cases)))
+        read = (rng.random(len(cases)) >= dropout).astype(np.float32)
         return batch | {"step": torch.from_numpy(steps), "read": torch.from_numpy(read)}
+
+    def state(self) -> dict[str, list[int]]:
+        """Which pairs are at hand for repeats, the oldest first."""
+        return {"prepared": list(self._prepared)}
+
+    def restore(self, state: dict[str, list[int]]) -> None:
+        """They are prepared again when they are drawn."""
+        self._prepared = OrderedDict.fromkeys(state["prepared"])
+
+    def held_out(self, module: nn.Module) -> float:
+        """The loss on the pairs of the sample grid and a few more, none of them trained on; no garment is left out."""
+        cases, rng, size = [self._prepare(pair) for pair in self.shown], np.random.default_rng(0), self.batch_size
+        parts = (cases[i : i + size] for i in range(0, len(cases), size))
+        return mean_loss(self, module, (self._collate(part, rng, dropout=0.0) for part in parts))
 
     def loss(self, module: nn.Module, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
         """Mean absolute error of pixels and of their differences in the mask, in units of the full range.
@@ -155,21 +176,22 @@ class UNetStage:
         garment = torch.cat((worn, torch.zeros_like(mask), worn), 1)
         return torch.cat((person, garment), 2)
 
-    def _case(self, seed: int) -> dict[str, np.ndarray]:
-        pair = self.pairs.draw(np.random.default_rng(seed))
+    def _case(self, seed: int) -> Case:
+        case = self._prepared[seed]
+        if case is None:
+            case = self._prepared[seed] = self._prepare(self.pairs.draw(np.random.default_rng(seed)))
+        return case
+
+    def _prepare(self, pair: Pair) -> Case:
         placement = self._placement(pair)
         _, cover = placement.render(FRAME)
-        case = {
+        return {
             "image": pair.image.transpose(2, 0, 1),
             "placed": np.asarray(placement.image).transpose(2, 0, 1),
             "cover": np.rint(cover * 255).astype(np.uint8)[None],
             "garment": pair.canvas[..., :3].transpose(2, 0, 1),
             "mask": pair.mask[None],
         }
-        self._prepared[seed] = case
-        if len(self._prepared) > KEPT:
-            self._prepared.popitem(last=False)
-        return case
 
     def _placement(self, pair: Pair) -> Placement:
         cutout = Image.fromarray(pair.canvas)
