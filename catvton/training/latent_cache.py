@@ -16,6 +16,7 @@ import io
 import itertools
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from torch import nn
 
 from catvton.errors import InputError
 from catvton.evaluation.result_folder import differences
+from catvton.hub.verify import human
 from catvton.pipeline_inputs import mask_pixels
 from catvton.training.synthetic_pairs import Redressed
 
@@ -108,15 +110,16 @@ class LatentCache:
         """The latents; what is not encoded yet is encoded, from where an earlier build was interrupted.
 
         Raises:
-            InputError: the folder holds latents of something else; the source has changed; or masks are missing and
-                there is no masker.
+            InputError: the folder holds latents of something else, or its disk is too small; the source has changed;
+                or masks are missing and there is no masker.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self._agree()
         names = _read_names(self.folder / PAIRS)
         count = len(self.source)
-        arrays = {name: self._array(name, shape, dtype) for name, (shape, dtype) in self._layout().items()}
         if len(names) < count:
+            self._require_room(1 - len(names) / count)
+            arrays = {name: self._array(name, shape, dtype) for name, (shape, dtype) in self._layout().items()}
             pairs = iter(watch(self.source, count))
             self._skip(pairs, names)
             self._encode_rest(pairs, arrays, names)
@@ -155,6 +158,16 @@ class LatentCache:
                 f"{self.folder} holds latents of something else: {'; '.join(wrong)}. Give another --cache, or remove "
                 "the folder.",
                 code="cache.mismatch",
+            )
+
+    def _require_room(self, share: float) -> None:
+        """The rest must fit: a mapped file that outgrows its disk ends the process without a word."""
+        needed, free = round(share * self.planned_bytes()), shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise InputError(
+                f"{self.folder} needs {human(needed)} more for the latents, and {human(free)} are free: give another "
+                "--cache, or --cache-dtype float16.",
+                code="cache.room",
             )
 
     def _array(self, name: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:

@@ -123,6 +123,8 @@ class TryOnRecipe:
             decay=0.0,
             ema=self.ema,
             clip=math.inf if self.clip is None else self.clip,
+            checkpoint_minutes=15.0,  # 10 GB each of a whole network
+            sample_minutes=30.0,
             **changes,
         )
 

@@ -59,6 +59,10 @@ def open_subject(args: argparse.Namespace) -> Subject:
     Raises:
         InputError: a recipe of several stages without a choice of one.
     """
+    if args.recipe != "compact":
+        from catvton.training.tryon_subject import open_tryon_subject
+
+        return open_tryon_subject(args)
     from catvton.training.commands.compact import open_job
 
     if args.stage not in OPTIONS:

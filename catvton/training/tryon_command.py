@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from catvton.training.tryon_options import check_options, recipe_of
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from catvton.cards import ModelCard
     from catvton.datasets import Source
     from catvton.masking import Masker
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from catvton.training.recipes import TryOnRecipe
     from catvton.training.schedule import Recipe
     from catvton.training.tryon_stage import TryOnStage
-
+    from model import Mask
 
 Say = Callable[[str], None]
 
@@ -36,6 +38,8 @@ class TryOnRun:
     Args:
         args: the command's options.
         recipe: the preset with the options laid over it.
+        settings: say where models are.
+        processes: this one among those that train together.
     """
 
     args: argparse.Namespace
@@ -66,13 +70,14 @@ class TryOnRun:
         return find_engine("compact", self.settings) if published.missing_files() else published
 
     @cached_property
-    def masker(self) -> Masker | None:
-        """None where no mask is missing."""
+    def _masker(self) -> Masker:
         from catvton.masking import Maskers
 
-        if not self.source.masks_missing():
-            return None
         return Maskers(device=str(self.processes.device))(self.masker_card)
+
+    def draw_mask(self, photo: Image.Image, part: str) -> Mask:
+        """The mask of a photo that has none; the masker is loaded when the first is asked for. Raises MaskError."""
+        return self._masker(photo, part)
 
     def watch(self, what: str) -> Any:
         """A bar for what goes through a source, in the first process only: `catvton.training.latent_cache.Watch`."""
@@ -97,7 +102,7 @@ class TryOnRun:
             source=source,
             pipe=pipe,
             dtype=self.args.cache_dtype,
-            masker=self.masker if missing else None,
+            masker=self.draw_mask if missing else None,
             masker_name=masker_name(self.masker_card) if missing else "",
         )
 
@@ -162,7 +167,7 @@ def run(args: argparse.Namespace, *, preset: str, say: Say) -> int:
     job = open_run(args, preset=preset)
     if args.dry_run:
         return foretell(job, say)
-    return train(job, job.source, say)
+    return train(job, lambda: job.source, say)
 
 
 def foretell(job: TryOnRun, say: Say) -> int:
@@ -173,13 +178,13 @@ def foretell(job: TryOnRun, say: Say) -> int:
     return 0
 
 
-def train(job: TryOnRun, source: Source, say: Say) -> int:
-    """Encode the pairs of a source and train on them."""
+def train(job: TryOnRun, source_of: Callable[[], Source], say: Say) -> int:
+    """Encode the pairs of a source and train on them. What the run begins with is opened first: it may be missing."""
     from catvton.training.bar import run_with_bar
 
     pipe = job.pipe()
     say = say if job.processes.main else (lambda text: None)
-    latents = encoded(job, pipe, source, say)
+    latents = encoded(job, pipe, source_of(), say)
     if job.args.prepare:
         return 0
     trainer = job.trainer(pipe, latents)

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     job = tryon_command.open_run(args, preset="maskfree")
     if args.dry_run:
         return tryon_command.foretell(job, print)
-    return tryon_command.train(job, redressed(job), print)
+    return tryon_command.train(job, lambda: redressed(job), print)
 
 
 def redressed(job: TryOnRun) -> RedressedSource:
@@ -53,7 +53,7 @@ def redressed(job: TryOnRun) -> RedressedSource:
         dresser=functools.cache(lambda: dresser(card, how, device=device, dtype="auto")),
         size=job.size,
         facts={"engine": card.id, "steps": how.steps, "guidance": how.guidance},
-        masker=job.masker,
+        masker=job.draw_mask,
         together=args.batch,
         seed=args.seed,
     )
