@@ -27,7 +27,7 @@ COMMANDS = {
     "records": ("catvton.commands.records", "list, purge and forget what is remembered of jobs"),
     "doctor": ("catvton.commands.doctor", "check this deployment and say what is wrong with it"),
     "bench": ("catvton.commands.bench", "measure seconds and memory on this machine"),
-    "train": ("catvton.training.cli", "train the built-in model from raw photos"),
+    "train": ("catvton.training.cli", "train networks, distil and prune them, in any of the known recipes"),
     "evaluate": ("catvton.evaluation.cli", "measure: the built-in model, published benchmarks, robustness"),
 }
 

@@ -181,6 +181,7 @@ class Maskers:
         from densepose import DensePoseError, load
         from model import SCHP
         from model.errors import CheckpointError
+        from model.fold import fold_norms
         from model.published import PublishedMasker
 
         device, _ = choose(self._device, "float32")
@@ -189,6 +190,8 @@ class Maskers:
             by_set = {name: SCHP.from_checkpoint(_only(parsers, name), dataset=name, device=device) for name in SETS}
         except (DensePoseError, CheckpointError) as error:
             raise WeightsError(f"The masker's networks cannot be loaded: {error} To mend it: {mend}") from error
+        for parser in by_set.values():
+            fold_norms(parser.network)  # a fifth less time a photo on a processor; DensePose would gain nothing
         log.info("DensePose and both SCHP parsers loaded")
         return PublishedMasker(found, by_set["lip"], by_set["atr"])
 
