@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from catvton.cards import RESOURCE
 from catvton.ccp import CCP
 from catvton.training import cli
+from catvton.training.checkpoint import Checkpoints
 from catvton.training.pairs import FRAME, PairMaker, convex_hull, dilate
 from catvton.training.photos import load_labelled, look_at, random_view
 from catvton.training.placement_stage import true_displacement
@@ -53,7 +54,7 @@ def pairs(data: Path, count: int, **options: float) -> list:
 def test_every_stage_leaves_what_the_issue_of_a_run_needs(trained: Path) -> None:
     for stage in ("parser", "placement", "unet"):
         names = {p.name for p in (trained / stage).iterdir()}
-        assert {"checkpoint.pt", "samples.png", "model"} <= names, stage
+        assert {"checkpoints", "samples.png", "model"} <= names, stage
 
 
 def test_the_result_is_an_engine_that_dresses_a_person(trained: Path) -> None:
@@ -71,10 +72,11 @@ def test_the_result_is_an_engine_that_dresses_a_person(trained: Path) -> None:
 
 
 def test_a_run_is_taken_up_again(data: Path, trained: Path, capsys: pytest.CaptureFixture) -> None:
-    before = torch.load(trained / "placement" / "checkpoint.pt", weights_only=True)["state"]
+    checkpoints = Checkpoints(trained / "placement" / "checkpoints", keep=2)
+    before = checkpoints.read()["state"]
     more = str(before["seconds"] / 60 + 0.001)
     cli.run(arguments(data, trained, "--stage", "placement", "--resume", minutes=more))
-    after = torch.load(trained / "placement" / "checkpoint.pt", weights_only=True)["state"]
+    after = checkpoints.read()["state"]
     assert after["step"] > before["step"]
 
 
