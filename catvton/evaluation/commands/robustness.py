@@ -22,20 +22,22 @@ if TYPE_CHECKING:
 SUMMARY = "what turned, cut, covered, dark, blurred photos and unusual poses cost"
 SIZE = (576, 768)  # of the person pictures
 SHOWN = 4  # cases on the sheet
-ABOUT = """Everything is measured in the garment's region against the photo disturbed in the same way: colour is the mean
-CIEDE2000 (0 is the same), structure the mean SSIM (1 is the same). "Worse" is against the same cases undisturbed: a
-colour above 0 or a structure below 0. "Flat" is the garment's mean colour in the hole: what knowing nothing else gets.
-A blurred truth is easier to come close to in structure, which the flat colour shows too. Mask IoU is the automatic mask
-against the one found in the undisturbed photo, carried through the same geometry; no mask at all counts as 0.
-What is covered is neither masked nor measured. Cases of which less than a quarter of the garment is left are left out."""
-POSES = """Bins, by part labels. Tilt: degrees between the vertical and the line from the torso's centroid to the head's.
-Raised: of the arm raised most, degrees between straight down and the line from shoulder to hand. Crossed: the share of
-the visible arms and hands that lies in front of the torso. Overall: straight is the first bin in all that is seen,
-extreme the last one in any."""
+ABOUT = """Everything is measured in the garment's region against the photo disturbed in the same way: colour is the
+mean CIEDE2000 (0 is the same), structure the mean SSIM (1 is the same). "Worse" is against the same cases
+undisturbed: a colour above 0 or a structure below 0. "Flat" is the garment's mean colour in the hole: what knowing
+nothing else gets. A blurred truth is easier to come close to in structure, which the flat colour shows too. Mask IoU
+is the automatic mask against the one found in the undisturbed photo, carried through the same geometry; no mask at
+all counts as 0. What is covered is neither masked nor measured. Cases of which less than a quarter of the garment is
+left are left out."""
+POSES = """Bins, by part labels. Tilt: degrees between the vertical and the line from the torso's centroid to the
+head's. Raised: of the arm raised most, degrees between straight down and the line from shoulder to hand. Crossed: the
+share of the visible arms and hands that lies in front of the torso. Overall: straight is the first bin in all that is
+seen, extreme the last one in any."""
 LABELS = """Measured on the data's own labels, which have the built-in parser's classes. They know cloth and skin, no
-limbs: an arm in a sleeve is measured by its hand, the far end of the skin, and the shoulder is where people usually have
-theirs. A hand in a pocket, behind the back or in a glove is not seen; a sleeve across the chest is taken for the chest;
-sleeves and long hems pull the torso's centroid along; legs, and turning away from the camera, are not measured."""
+limbs: an arm in a sleeve is measured by its hand, the far end of the skin, and the shoulder is where people usually
+have theirs. A hand in a pocket, behind the back or in a glove is not seen; a sleeve across the chest is taken for the
+chest; sleeves and long hems pull the torso's centroid along; legs, and turning away from the camera, are not
+measured."""
 DENSE = "Measured on DensePose's labels, which know limbs whatever they wear. Turning away is not measured."
 
 
