@@ -73,7 +73,7 @@ def test_vitonhd_prefers_the_list_that_says_it_is_unpaired(tmp_path):
     write_vitonhd(tmp_path, pairs=3)
     (tmp_path / "test_pairs_unpaired.txt").write_text("\ufeff10000_00.jpg 10002_00.jpg\r\n\r\n", encoding="utf-8")
     (case,) = VitonHD(tmp_path).cases(paired=False)
-    assert case.garment.name == "10002_00.jpg"
+    assert (case.person.name, case.garment.name) == ("10000_00.jpg", "10002_00.jpg")
 
 
 def test_a_list_that_is_missing_or_wrong_is_refused(tmp_path):

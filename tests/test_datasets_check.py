@@ -34,8 +34,9 @@ def add_line(path, line):
 
 
 def agnostic(size=(48, 64)):
-    """The grey picture that is not a mask: the person, the garment's place painted grey."""
+    """The grey picture that is not a mask: the person before a white wall, the garment's place painted grey."""
     pixels = person("10001_00", size=size)
+    pixels[pixels.min(axis=2) > 200] = 255
     pixels[mask(size=size) > 0] = 128
     return pixels
 

@@ -227,6 +227,17 @@ def test_the_command_trains_goes_on_and_leaves_both_layouts(tmp_path: Path, base
     assert "--resume" in capsys.readouterr().err
 
 
+def test_a_run_does_not_go_on_with_other_rules(tmp_path: Path, base: Path, capsys) -> None:
+    data, out = f"vitonhd:{write_vitonhd(tmp_path / 'viton')}", tmp_path / "run"
+    one = [*command(base, data, out, "--accumulate", "1"), "--steps", "1"]
+    assert main(one) == 0
+    other = [*command(base, data, out, "--accumulate", "1", "--dream", "0", "--dropout", "0.2"), "--steps", "2"]
+    assert main([*other, "--resume"]) == 2
+    said = capsys.readouterr().err
+    assert "dropout 0.1" in said and "loss dream 10" in said and "scope" not in said
+    assert main([*one[:-1], "2", "--resume"]) == 0
+
+
 def test_deco_is_trained_whole_and_saved_with_its_layout(tmp_path: Path, base: Path) -> None:
     data, out = f"csv:{write_table(tmp_path / 'set')}", tmp_path / "run"
     assert main(command(base, data, out, "--accumulate", "1", "--steps", "1", "--checkpointing", name="deco")) == 0

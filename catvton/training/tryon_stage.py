@@ -87,6 +87,21 @@ class TryOnStage:
         export = export_unet if self.recipe.scope == "full" else export_attention
         export(module, folder / OFFICIAL)
 
+    def state(self) -> dict[str, str]:
+        """What a run must go on with: the recipe's choices that shape what is learned."""
+        recipe, rules = self.recipe, self.recipe.loss
+        chosen = {name: getattr(recipe, name) for name in ("scope", "dropout", "concat_axis", "use_mask", "uncond")}
+        return {name: str(value) for name, value in (chosen | {f"loss {k}": v for k, v in vars(rules).items()}).items()}
+
+    def restore(self, state: dict[str, str]) -> None:
+        """Raises InputError for a checkpoint made with other choices."""
+        ours = self.state()
+        if other := [f"{name} {value}" for name, value in state.items() if ours.get(name) != value]:
+            raise InputError(
+                f"The checkpoint was made with {', '.join(other)}: give the same options, or another --out.",
+                code="training.recipe",
+            )
+
     def load(self, folder: Path) -> None:
         """Begin with a saved pipeline's network."""
         saved = load_strictly(TryOnUNet, folder, subfolder="unet", dtype=torch.float32)
