@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from catvton import TryOn, TryOnRequest
-from catvton.cards import read_cards
+from catvton.cards import read_cards, read_versions
+from catvton.engines import PipelineEngine
+from catvton.masking import BuiltInMasker
 from catvton.training.figures import render_figure
 from catvton.training.figures_examples import SIZE, examples
 from model.labels import Label
@@ -18,6 +20,7 @@ from model.labels import Label
 RESOURCE = Path(__file__).resolve().parents[1] / "resource"
 PEOPLE = [e for e in examples() if not e.part]
 GARMENTS = [e for e in examples() if e.part]
+UNET = "unet/diffusion_pytorch_model.safetensors"
 LARGE = 0.02  # of the picture: classes this large must be found
 
 
@@ -46,6 +49,20 @@ def test_it_fits_its_limits() -> None:
 
 def test_its_files_are_those_of_its_card() -> None:
     read_cards()["compact"].require_files()
+
+
+def test_the_pruned_version_is_smaller_and_dresses_much_alike(tryon: TryOn) -> None:
+    versions = read_versions()["compact"]
+    sizes = {name: (card.folder / UNET).stat().st_size for name, card in versions.items()}
+    assert sizes["fast"] < 0.4 * sizes["3"]
+    fast = TryOn([PipelineEngine(versions["fast"])], BuiltInMasker())
+    request = TryOnRequest(person=picture(PEOPLE[0]), garment=picture(GARMENTS[0]), part=GARMENTS[0].part, seed=1)
+    ours, before = fast.run(request), tryon.run(request)
+    assert ours.engine == "compact@fast"
+    shots = [np.asarray(result.image).astype(int) for result in (ours, before)]
+    changed = np.abs(shots[0] - np.asarray(before.person)).mean()
+    assert np.abs(shots[0] - shots[1]).mean() < 0.2 * changed
+    assert np.array_equal(shots[0][before.mask == 0], shots[1][before.mask == 0])
 
 
 def test_it_is_stored_in_half_precision() -> None:

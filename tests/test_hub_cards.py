@@ -35,16 +35,17 @@ def shipped(nowhere):
 
 def test_every_published_engine_is_there(nowhere):
     assert [card.id for card in shipped(nowhere)] == [
-        "compact@2", "catvton@mix", "catvton@vitonhd", "catvton@dresscode", "catvton-maskfree@mix", "deco@vitonhd",
+        "compact@3", "compact@fast", "catvton@mix", "catvton@vitonhd", "catvton@dresscode", "catvton-maskfree@mix", "deco@vitonhd",
     ]  # fmt: skip
     assert [card.id for card in read_cards(models_dir=nowhere).values()] == [
-        "compact@2", "catvton@mix", "catvton-maskfree@mix", "deco@vitonhd",
+        "compact@3", "catvton@mix", "catvton-maskfree@mix", "deco@vitonhd",
     ]  # fmt: skip
 
 
 def test_only_what_ships_needs_no_source(nowhere):
-    compact, *others = shipped(nowhere)
-    assert (compact.kind, compact.sources, compact.missing_files()) == ("saved", (), [])
+    compact, fast, *others = shipped(nowhere)
+    for card in (compact, fast):
+        assert (card.kind, card.sources, card.missing_files()) == ("saved", (), [])
     assert all(card.sources and card.folder == nowhere for card in others)
     assert [card.kind for card in others] == ["official", "official", "official", "maskfree", "deco"]
 
@@ -228,7 +229,7 @@ def test_what_may_not_be_sold_is_not_offered_where_only_that_is_allowed(world):
 def test_what_ships_is_offered_even_damaged(world):
     """It says itself what it lacks; an app without any engine could not even say that."""
     overlay = Path(world.registry).with_name("broken.toml")
-    overlay.write_text('[compact]\nfolder = "nowhere"\n')
+    overlay.write_text('[compact.versions.3]\nfolder = "nowhere"\n')
     broken = world.model_copy(update={"registry": overlay})
     assert list(installed_cards(broken)) == ["compact"]
     assert installed_cards(broken)["compact"].missing_files()

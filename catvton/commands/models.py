@@ -110,8 +110,11 @@ class _Place:
         return card
 
     def in_use(self, card: ModelCard) -> bool:
+        """What ships is in use without being asked for, in its first version."""
         active = self.lock().engine(card.name).active
-        return not card.sources if active is None else active.version == card.revision
+        if active is None:
+            return not card.sources and card.revision == next(iter(self.versions()[card.name]))
+        return active.version == card.revision
 
 
 # ---- what there is ---------------------------------------------------------------------------------------------------

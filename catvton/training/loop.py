@@ -272,8 +272,12 @@ class Trainer:
 @contextmanager
 def _torch_draws_from(rng: np.random.Generator, device: torch.device) -> Iterator[None]:
     """Layers that draw for themselves (dropout) draw what belongs to this batch, and nobody else's draws change."""
+    seed = int(rng.integers(2**63))
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(int(rng.integers(2**63)))
+        # `torch.manual_seed` would also queue a call for every GPU this process never uses.
+        torch.default_generator.manual_seed(seed)
+        if device.type != "cpu":
+            torch.get_device_module(device).manual_seed(seed)
         yield
 
 
