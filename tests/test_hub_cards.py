@@ -35,7 +35,8 @@ def shipped(nowhere):
 
 def test_every_published_engine_is_there(nowhere):
     assert [card.id for card in shipped(nowhere)] == [
-        "compact@3", "compact@fast", "catvton@mix", "catvton@vitonhd", "catvton@dresscode", "catvton-maskfree@mix", "deco@vitonhd",
+        "compact@3", "compact@fast", "catvton@mix", "catvton@vitonhd", "catvton@dresscode", "catvton-maskfree@mix",
+        "deco@vitonhd",
     ]  # fmt: skip
     assert [card.id for card in read_cards(models_dir=nowhere).values()] == [
         "compact@3", "catvton@mix", "catvton-maskfree@mix", "deco@vitonhd",

@@ -19,7 +19,7 @@ from tests.ports import free_port
 from tests.tiny_stages import Line
 
 ROOT = Path(__file__).resolve().parent.parent
-LAUNCH = "--nnodes 1 --nproc-per-node 2 --master-addr 127.0.0.1 --master-port".split()
+LAUNCH = ["--nnodes", "1", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port"]
 
 
 @pytest.fixture(scope="module")

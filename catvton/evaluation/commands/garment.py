@@ -12,13 +12,14 @@ SUMMARY = "does a print survive, and is the garment's edge like a real one"
 SIZE = (576, 768)  # of the person pictures
 SHOWN = 12  # cases on the sheet
 PRINTS = """T-shirts with a word on them are put on people. Ten words are looked for by their edges, in any size and a
-little turned; the score is the best normalised cross-correlation, 1 being the same edges. "Right" is how often the word
-that was printed scores highest of the ten: by chance 0.1. The shirt's own picture is as good as it can get, the same
-without its word what chance gives."""
+little turned; the score is the best normalised cross-correlation, 1 being the same edges. "Right" is how often the
+word that was printed scores highest of the ten: by chance 0.1. The shirt's own picture is as good as it can get, the
+same without its word what chance gives."""
 SEAMS = """How steep the lightness is (CIELAB, per pixel at 192x256) at the garment's edge, where it was made anew: in
-results of the paired protocol and at the same edges in the untouched photos. The distance (Wasserstein) is between the two
-mixtures of edges, 0 being the same. One half of the photos against the other is as good as it can get; a flat colour
-pasted pixel by pixel into the garment's true outline has its edges and no shade; a blurred edge is too soft."""
+results of the paired protocol and at the same edges in the untouched photos. The distance (Wasserstein) is between
+the two mixtures of edges, 0 being the same. One half of the photos against the other is as good as it can get; a flat
+colour pasted pixel by pixel into the garment's true outline has its edges and no shade; a blurred edge is too
+soft."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
