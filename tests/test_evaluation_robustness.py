@@ -1,6 +1,7 @@
 """Disturbed photos keep their truth and their mask to the pixel; poses are told by known angles."""
 
 import json
+from operator import attrgetter
 
 import cv2
 import numpy as np
@@ -33,7 +34,7 @@ def scene() -> tuple[np.ndarray, np.ndarray]:
 # ---- disturbances ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", [d for d in DISTURBANCES if d.kind in ("turn", "crop", "cover")], ids=str)
+@pytest.mark.parametrize("how", [d for d in DISTURBANCES if d.kind in ("turn", "crop", "cover")], ids=attrgetter("strength"))
 def test_a_mask_moves_as_its_picture_does(how):
     picture, mask = scene()
     moved, found = how.picture(picture, BOX), how.map(mask, BOX)
