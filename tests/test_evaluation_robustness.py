@@ -22,6 +22,7 @@ from model.labels import Label
 from tests import small_sets, tiny
 
 BOX = (20, 30, 70, 100)
+MOVING = [how for how in DISTURBANCES if how.kind in ("turn", "crop", "cover")]
 
 
 def scene() -> tuple[np.ndarray, np.ndarray]:
@@ -34,7 +35,7 @@ def scene() -> tuple[np.ndarray, np.ndarray]:
 # ---- disturbances ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", [d for d in DISTURBANCES if d.kind in ("turn", "crop", "cover")], ids=attrgetter("strength"))
+@pytest.mark.parametrize("how", MOVING, ids=attrgetter("strength"))
 def test_a_mask_moves_as_its_picture_does(how):
     picture, mask = scene()
     moved, found = how.picture(picture, BOX), how.map(mask, BOX)
