@@ -21,7 +21,10 @@ from model import coverage, parsing
 
 ROOT = Path(catvton.__file__).parent
 SOURCES = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "web").glob("*.py"))
-EVERYWHERE = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.rglob("*.py"))
+DESK = ("training", "evaluation", "datasets")  # what is done at a desk, with no visitor of the page near
+EVERYWHERE = "\n".join(
+    path.read_text(encoding="utf-8") for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts[0] not in DESK
+)
 STAGES = {*re.findall(r'track\.stage\("(\w+)"', (ROOT / "tryon.py").read_text(encoding="utf-8"))} - {"generate"}
 OPTIONS = ("steps", "guidance", "seed", "variations", "engine")
 FILLED = {  # names with a blank, as they stand in the code, and what may be in it
