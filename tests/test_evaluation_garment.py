@@ -9,12 +9,12 @@ from PIL import Image, ImageFilter
 from catvton import cli
 from catvton.ccp import CCP
 from catvton.evaluation import logos, seams
-from catvton.evaluation.garment import Seams, _word, _wordless, edges
+from catvton.evaluation.garment import Seams, _word, _wordless, edges, prints
 from catvton.evaluation.protocol import cases, samples
 from catvton.evaluation.subject import Subject
-from catvton.evaluation.unpaired import Lists, Wish
+from catvton.evaluation.unpaired import Dummy, Lists, Wish
 from catvton.evaluation.ways import PlacementOnly, Remembering
-from catvton.evaluation.words import shirt
+from catvton.evaluation.words import Printed, shirt
 from catvton.tryon import TryOn
 from tests import small_sets, tiny
 
@@ -110,6 +110,23 @@ def test_the_photo_itself_has_its_own_seams(small_world):
     ccp = CCP(small_world)
     found = edges(samples(ccp, cases(ccp)[:2], (96, 128)), lambda sample: Image.fromarray(sample.truth))
     assert len(found.photo) == 2 and found.table()["distance"]["result"] == pytest.approx(0, abs=1e-6)
+
+
+def test_each_list_holds_what_its_name_says(small_world):
+    ccp = CCP(small_world)
+    grey = Image.new("RGB", (96, 128), "gray")
+    found = edges(samples(ccp, cases(ccp)[:3], (96, 128)), lambda sample: grey)
+    medians, apart = found.table()["median"], found.table()["distance"]
+    assert len({*medians.values()}) == 4 and medians["smeared"] < medians["photo"]
+    assert min(apart.values()) > 0  # a result that is not the photo, both baselines, and halves that are not the same
+
+
+def test_a_result_is_searched_not_the_garment_that_was_put_in():
+    garment, mask = shirt("HELLO", "#1f3d7a"), np.full((800, 600), 255, np.uint8)
+    blank = Image.new("RGB", (600, 800), "gray")
+    printed = Printed("HELLO", garment, Dummy(1, "upper", blank, mask, mask > 0), blank)
+    table = prints([printed]).table()
+    assert table["result"]["score"] == 0 and table["shirt's own picture"]["right"] == 1
 
 
 def test_the_command_writes_page_figures_and_pictures(small_world, tmp_path, monkeypatch, capsys):
