@@ -5,6 +5,7 @@ Writes `FOLDER/RANK.pt` with what this process came to.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import distributed
 
 from catvton.errors import InputError
 from catvton.training.loop import Recipe, State, Trainer
@@ -92,6 +94,14 @@ def stopped(folder: Path, rank: int) -> dict[str, object]:
     }
 
 
+def threads_left_behind() -> list[str]:
+    """Leaves the group, for which nobody may hold it any longer; names of its threads that still run."""
+    distributed.destroy_process_group()
+    gc.collect()
+    names = [task.joinpath("comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+    return [name for name in names if "gloo" in name]
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
     processes = join("cpu")
@@ -100,7 +110,8 @@ def main() -> None:
         (folder / f"order-{processes.rank}").touch()
     parts = (gradients, uneven, hopeless, stopped)
     found = {part.__name__: part(folder, processes.rank) for part in parts}
-    torch.save({**found, "order": order, "count": processes.count}, folder / f"{processes.rank}.pt")
+    found |= {"order": order, "count": processes.count, "threads": threads_left_behind()}
+    torch.save(found, folder / f"{processes.rank}.pt")
 
 
 if __name__ == "__main__":

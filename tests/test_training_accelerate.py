@@ -32,8 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [*launcher, "-m", "tests.launched", str(folder)],
         cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
-    # Not the exit code: now and then a process aborts while Python ends, after its results are written. A known fault.
-    assert all((folder / f"{rank}.pt").is_file() for rank in (0, 1)), done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
 
@@ -85,6 +84,11 @@ def test_only_the_first_one_writes_reports_and_averages(folder: Path, two: list[
     assert one["average"] and not other["average"]
     assert [path.name for path in (folder / "stopped" / "checkpoints").iterdir()] == ["00000004.pt"]
     assert [process["order"] for process in two] == [0, 1]
+
+
+def test_nothing_of_the_group_runs_on_once_it_is_left(two: list[dict[str, Any]]) -> None:
+    """Else a process in some dozen aborts while Python ends, and its launcher reports a failure."""
+    assert [process["threads"] for process in two] == [[], []]
 
 
 # ---- how it was launched ---------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ meanwhile: for all of a Stable Diffusion UNet 3.4 GB a step, for its self-attent
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 import signal
 import threading
@@ -97,17 +98,20 @@ def join(device: torch.device | str) -> Processes:
     from accelerate import PartialState
 
     _refuse_other_ways()
+    _leave_at_exit()
     chosen = torch.device(device)
     state = PartialState(cpu=chosen.type == "cpu")
     if state.num_processes == 1:
         return Processes(0, 1, chosen)
-    _leave_at_exit()
     return Processes(state.process_index, state.num_processes, state.device)
 
 
 @cache
 def _leave_at_exit() -> None:
-    """A process that ends with its group's threads still running is aborted, and its launcher reports a failure."""
+    """A process that ends while its group's threads still run may be aborted: its launcher would report a failure."""
+    # Functions in there have the group of the moment of their import as a default: imported later, as the optimiser
+    # does, they would hold it, threads and all, to the end of the process.
+    importlib.import_module("torch.distributed.nn.functional")
     atexit.register(lambda: distributed.is_initialized() and distributed.destroy_process_group())
 
 
