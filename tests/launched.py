@@ -94,6 +94,16 @@ def stopped(folder: Path, rank: int) -> dict[str, object]:
     }
 
 
+def refused(folder: Path, rank: int) -> dict[str, object]:
+    """A run begun with another seed; every process must say so, none may wait for the others."""
+    Trainer(Line(), Recipe(steps=1), folder / "seeds").run()
+    try:
+        Trainer(Line(), Recipe(steps=2, seed=1), folder / "seeds").resume()
+    except InputError as error:
+        return {"code": error.code}
+    return {}
+
+
 def threads_left_behind() -> list[str]:
     """Leaves the group, for which nobody may hold it any longer; names of its threads that still run."""
     distributed.destroy_process_group()
@@ -108,7 +118,7 @@ def main() -> None:
     with processes.main_first():
         order = len(list(folder.glob("order-*")))
         (folder / f"order-{processes.rank}").touch()
-    parts = (gradients, uneven, hopeless, stopped)
+    parts = (gradients, uneven, hopeless, stopped, refused)
     found = {part.__name__: part(folder, processes.rank) for part in parts}
     found |= {"order": order, "count": processes.count, "threads": threads_left_behind()}
     torch.save(found, folder / f"{processes.rank}.pt")

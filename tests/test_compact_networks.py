@@ -12,7 +12,7 @@ from PIL import Image
 from catvton.compact_unet import CompactUNet
 from catvton.vae import PatchAutoencoder
 from catvton.warp_net import GRID, WarpNet
-from model.compact_parser import CLASSES, WINDOW, CompactParser
+from model.compact_parser import CLASSES, LOOKS, SEEN, CompactParser
 
 
 def smooth_pictures(count: int, size: tuple[int, int] = (96, 72)) -> torch.Tensor:
@@ -85,7 +85,7 @@ def test_the_parser_comes_back_from_its_folder(tmp_path: Path) -> None:
     parser.save(tmp_path)
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (400, 300, 3), np.uint8))
     again = CompactParser.from_pretrained(tmp_path).probabilities(picture)
-    assert again.shape == (CLASSES, WINDOW[1], WINDOW[0])
+    assert again.shape == (CLASSES, SEEN[1], SEEN[0])
     assert np.allclose(again.sum(0), 1, atol=1e-4)
     assert np.allclose(again, parser.probabilities(picture), atol=0.01)  # fp16 on disk
 
@@ -96,6 +96,33 @@ def test_the_parser_does_not_prefer_a_side() -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (256, 192, 3), np.uint8)
     plain, mirrored = (parser.probabilities(Image.fromarray(p)) for p in (pixels, pixels[:, ::-1].copy()))
     assert np.allclose(plain, mirrored[..., ::-1], atol=1e-4)
+
+
+class Colours(CompactParser):
+    """Tells red, green and blue apart, pixel by pixel: what it answers shows where each of its looks was put back."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.shapes = [*getattr(self, "shapes", []), tuple(x.shape)]
+        logits = torch.zeros(x.shape[0], CLASSES, *x.shape[-2:])
+        logits[:, 1:4] = 20 * (x - 1)
+        return logits
+
+
+def test_every_look_is_put_back_where_it_was_taken() -> None:
+    """Bars at heights that one, two or all of the close looks show."""
+    pixels = np.zeros((SEEN[1], SEEN[0], 3), np.uint8)
+    for channel, (top, left) in enumerate(((20, 150), (250, 200), (470, 120))):
+        pixels[top : top + 12, left : left + 60, channel] = 255
+    parser = Colours(widths=(8, 16, 16, 16, 16))
+    chances = parser.probabilities(Image.fromarray(pixels))
+    assert parser.shapes == [(len(LOOKS), 3, 256, 192)] * 2  # as they are and mirrored
+    for channel in range(3):
+        bar = pixels[..., channel] > 0
+        found = chances[1 + channel] > 0.5
+        assert (found & bar).sum() / (found | bar).sum() > 0.9
+        rows, columns = np.nonzero(found)
+        assert abs(rows.mean() - np.nonzero(bar)[0].mean()) < 0.6
+        assert abs(columns.mean() - np.nonzero(bar)[1].mean()) < 0.6
 
 
 def test_a_partial_parser_file_is_refused(tmp_path: Path) -> None:

@@ -78,6 +78,10 @@ def test_asking_one_of_them_to_stop_stops_both_and_both_go_on(two: list[dict[str
     assert torch.equal(*parameters)
 
 
+def test_each_of_them_refuses_to_go_on_with_another_run(two: list[dict[str, Any]]) -> None:
+    assert [process["refused"] for process in two] == [{"code": "training.other_run"}] * 2
+
+
 def test_only_the_first_one_writes_reports_and_averages(folder: Path, two: list[dict[str, Any]]) -> None:
     one, other = (process["stopped"] for process in two)
     assert one["reported"] == [1, 2, 3, 4] and other["reported"] == []

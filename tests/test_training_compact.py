@@ -14,9 +14,12 @@ from safetensors.torch import load_file
 
 from catvton.cards import RESOURCE
 from catvton.ccp import CCP
+from catvton.errors import InputError
 from catvton.training import cli
 from catvton.training.checkpoint import Checkpoints
+from catvton.training.compact import CompactRun
 from catvton.training.pairs import FRAME, PairMaker, convex_hull, dilate
+from catvton.training.parser_stage import ParserStage
 from catvton.training.photos import load_labelled, look_at, random_view
 from catvton.training.placement_stage import true_displacement
 from model.labels import Label
@@ -78,6 +81,36 @@ def test_a_run_is_taken_up_again(data: Path, trained: Path, capsys: pytest.Captu
     cli.run(arguments(data, trained, "--stage", "placement", "--resume", minutes=more))
     after = checkpoints.read()["state"]
     assert after["step"] > before["step"]
+
+
+def test_a_run_is_not_taken_up_with_another_seed(data: Path, trained: Path) -> None:
+    with pytest.raises(InputError, match="a run with seed 0: give the same options"):
+        cli.run(arguments(data, trained, "--stage", "placement", "--resume", "--seed", "1", minutes="0.01"))
+
+
+def test_a_dry_run_says_what_goes_to_disk_and_writes_nothing(data: Path, tmp_path: Path, capsys) -> None:
+    """No photo is labelled for it, and nobody rendered."""
+    cli.run(arguments(data, tmp_path / "run", "--stage", "parser", "--start", str(COMPACT), "--dry-run", minutes="1"))
+    said = capsys.readouterr().out
+    assert "on disk" in said and "cache rendered  442 kB" in said and "cache guessed   5.0 kB" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_parser_that_begins_with_another_learns_from_what_that_one_sees(data: Path, tmp_path: Path) -> None:
+    job = CompactRun(data, tmp_path, torch.device("cpu"), figures=0, start=COMPACT)
+    assert job.stage("parser").guessed is job.recalled
+    assert [path.name for path in (tmp_path / "parser" / "guessed").iterdir()] == ["0015.png"]
+    assert CompactRun(data, tmp_path, torch.device("cpu"), figures=0).stage("parser").guessed == []
+
+
+def test_the_parser_draws_labelled_and_guessed_photos(data: Path) -> None:
+    """Told apart by their labels, which are all of one class."""
+    plain = load_labelled(CCP(data), [2])[0]
+    labelled, guessed = (dataclasses.replace(plain, labels=np.full_like(plain.labels, code)) for code in (3, 4))
+    stage = ParserStage([labelled], guessed=[guessed], guessed_share=0.3, batch_size=200)
+    labels = stage.batch(np.random.default_rng(0))["labels"].flatten(1)
+    assert 0.2 < float((labels == 4).all(1).float().mean()) < 0.4
+    assert ((labels == 3) | (labels == 4)).all()
 
 
 @pytest.mark.parametrize(("stage", "saved"), [("placement", "placement/model"), ("unet", "unet/model/unet")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import pickle
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -128,6 +129,33 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
             trainer(tmp_path, Line(module=module)).resume()
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"), [({"seed": 5}, "a run with seed 0:"), ({"accumulate": 2}, "a run with accumulate 1:")]
+)
+def test_a_run_does_not_go_on_with_what_would_make_it_another(
+    tmp_path: Path, changes: dict[str, int], said: str
+) -> None:
+    trainer(tmp_path).run()
+    with pytest.raises(InputError, match=said) as refused:
+        trainer(tmp_path, **changes).resume()
+    assert refused.value.code == "training.other_run"
+
+
+def test_a_run_does_not_go_on_with_another_recipe_of_its_stage(tmp_path: Path) -> None:
+    class Chosen(Line):
+        def __init__(self, **chosen: object) -> None:
+            super().__init__()
+            self.chosen = chosen
+
+        def identity(self) -> dict[str, object]:
+            return self.chosen
+
+    trainer(tmp_path, Chosen(batch=4, region=None)).run()
+    assert trainer(tmp_path, Chosen(batch=4, region=None)).resume()
+    with pytest.raises(InputError, match="a run with batch 4, region None: give"):
+        trainer(tmp_path, Chosen(batch=8)).resume()
+
+
 def test_changed_options_of_the_optimiser_count_after_a_resume(tmp_path: Path) -> None:
     trainer(tmp_path).run()
     second = trainer(tmp_path, steps=9, betas=(0.5, 0.6))
@@ -168,6 +196,27 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:600])
     with pytest.raises(WeightsError, match=r"00000007\.pt is damaged"):
         checkpoints.read()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x80", b"garbage, not a checkpoint", b"PK\x03\x04" + bytes(200), pickle.dumps(Path("x"), protocol=2)],
+    ids=["empty", "cut", "text", "zip", "other-pickle"],
+)
+def test_a_file_that_is_no_checkpoint_is_named_too(tmp_path: Path, content: bytes) -> None:
+    run = trainer(tmp_path)
+    run.checkpoints.folder.mkdir()
+    run.checkpoints.folder.joinpath("00000007.pt").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"00000007\.pt is damaged"):
+        run.resume()
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"module": {}, "state": {"step": 1}}], ids=["list", "parts-missing"])
+def test_a_checkpoint_of_another_program_is_named(tmp_path: Path, content: object) -> None:
+    run = trainer(tmp_path)
+    run.checkpoints.write(3, content)
+    with pytest.raises(WeightsError, match=r"00000003\.pt is not a checkpoint of this version"):
+        run.resume()
 
 
 # ---- loss and gradients that are not finite --------------------------------------------------------------------------

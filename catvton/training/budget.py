@@ -31,6 +31,7 @@ class Budget:
         weights: bytes of all networks, those that are only used counted in.
         gradients, optimizer, average: bytes of the gradients, of AdamW's two averages, of the averaged weights.
         activations: bytes that a micro-batch's backward pass needs of its forward pass, measured.
+        checkpoints: bytes on disk of those that are kept at once.
         caches: bytes on disk by name.
         step_seconds: one step, micro-batches counted in, measured here.
         steps, hours: the whole run at that speed.
@@ -51,6 +52,7 @@ class Budget:
     hours: float
     device: str
     free: int | None = None
+    checkpoints: int = 0
     caches: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -70,11 +72,12 @@ class Budget:
             "trained": f"{self.trainable:,} of {self.total:,} parameters",
             **{part: human(getattr(self, part)) for part in parts},
             "in all": f"{human(self.memory)}{room} on {self.device}",
+            "checkpoints": f"{human(self.checkpoints)} on disk",
             **{f"cache {name}": human(size) for name, size in self.caches.items()},
             "speed": f"{self.step_seconds:.3g} s a step, measured here",
             "time": f"{self.hours:.3g} hours, {self.steps:,} steps",
         }
-        return "\n".join([self.name, *(f"  {name:<14}{text}" for name, text in rows.items())])
+        return "\n".join([self.name, *(f"  {name:<16}{text}" for name, text in rows.items())])
 
 
 def describe(
@@ -98,6 +101,8 @@ def describe(
     steps = recipe.steps if recipe.steps is not None else round(recipe.minutes * 60 / seconds)
     free = free_memory(trainer.device)
     trained = sum(parameter.numel() for parameter in trainer.trainable)
+    average = _bytes(trainer.average.values) if trainer.average else 0
+    checkpoint = _bytes(trained_tensors(trainer.module, trainer.fixed)) + 8 * trained + average
     return Budget(
         name=stage.name,
         trainable=trained,
@@ -105,13 +110,14 @@ def describe(
         weights=sum(_bytes(part.state_dict()) for part in (stage.module, *frozen(stage))),
         gradients=4 * trained,
         optimizer=8 * trained,
-        average=_bytes(trainer.average.values) if trainer.average else 0,
+        average=average,
         activations=activations,
         step_seconds=seconds,
         steps=steps,
         hours=steps * seconds / 3600,
         device=str(trainer.device),
         free=free,
+        checkpoints=recipe.keep * checkpoint,
         caches=caches or {},
     )
 

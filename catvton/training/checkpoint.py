@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Set
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -16,10 +18,11 @@ class Checkpoints:
 
     Args:
         keep: how many of the newest stay when another is written.
+        parts: names that a checkpoint's content must have.
     """
 
-    def __init__(self, folder: Path, *, keep: int) -> None:
-        self.folder, self.keep = folder, keep
+    def __init__(self, folder: Path, *, keep: int, parts: Set[str] = frozenset()) -> None:
+        self.folder, self.keep, self.parts = folder, keep, parts
 
     @property
     def newest(self) -> Path | None:
@@ -46,12 +49,15 @@ class Checkpoints:
         """The newest one's content with its tensors on the CPU; None when there is none.
 
         Raises:
-            WeightsError: it is damaged.
+            WeightsError: it is damaged, or lacks a part.
         """
         path = self.newest
         if path is None:
             return None
         try:
-            return torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, OSError) as error:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, OSError, UnpicklingError, ValueError, LookupError) as error:
             raise WeightsError(f"{path} is damaged: remove it to go on from the checkpoint before it.") from error
+        if not isinstance(content, dict) or self.parts - content.keys():
+            raise WeightsError(f"{path} is not a checkpoint of this version: begin anew in another folder.")
+        return content

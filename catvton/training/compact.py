@@ -20,7 +20,7 @@ from catvton.errors import WeightsError
 from catvton.training.budget import Budget, describe
 from catvton.training.loop import Trainer
 from catvton.training.pairs import FRAME
-from catvton.training.parser_stage import FigureCache
+from catvton.training.parser_stage import FIGURE_SIZE, FigureCache
 from catvton.training.photos import Labelled, load_guessed, load_labelled, look_at
 from catvton.training.processes import join
 from catvton.training.schedule import Recipe
@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 STAGES = ("parser", "vae", "placement", "unet")
 MINUTES = {"parser": 110.0, "placement": 40.0, "unet": 80.0}  # what the shipped weights took, on one core each
 FIGURES = 1200  # rendered people mixed into the parser's photos
+GUESS_BYTES = 5_000  # of a photo's guessed labels on disk, on average
 DRESSED_FIGURES = 300  # of them, how many are also undressed and dressed again
 
 
@@ -72,13 +73,18 @@ class CompactRun:
     def dressed(self) -> list[Labelled]:
         """What pairs are made from: the labelled photos, those the parser labels, and some rendered people."""
         rendered = self._rendered.labelled(DRESSED_FIGURES) if self.figures else []
-        return [*self.photos, *self._guessed(), *rendered]
+        return [*self.photos, *self._guessed(self._model("parser"), self.folder / "guessed"), *rendered]
 
-    def _guessed(self) -> list[Labelled]:
-        """The unlabelled photos with the parser's labels: a quarter of an hour at first, then half a minute."""
-        masker = AutoMasker(CompactParser.from_pretrained(self._model("parser")).probabilities, remember=0)
+    @cached_property
+    def recalled(self) -> list[Labelled]:
+        """What the parser stage learns from beside labels: what the parser it starts from sees in unlabelled photos."""
+        return self._guessed(self.start / "parser", self.folder / "parser" / "guessed") if self.start else []
+
+    def _guessed(self, parser: Path, cache: Path) -> list[Labelled]:
+        """The unlabelled photos with a parser's labels: a quarter of an hour at first, then half a minute."""
+        masker = AutoMasker(CompactParser.from_pretrained(parser).probabilities, remember=0)
         ccp = CCP(self.data)
-        return load_guessed(ccp, ccp.numbers("unlabelled"), masker.parse, self.folder / "guessed")
+        return load_guessed(ccp, ccp.numbers("unlabelled"), masker.parse, cache)
 
     @cached_property
     def _rendered(self) -> FigureCache:
@@ -98,9 +104,16 @@ class CompactRun:
     def budget(self, name: str, *, minutes: float | None = None, steps: int | None = None) -> Budget:
         """What a stage would take, measured with the labelled photos alone: nothing is rendered or labelled for it."""
         job = replace(self, figures=0)
-        job.dressed = job.photos
+        job.dressed, job.recalled = job.photos, []
         recipe = self.recipe(name, minutes=minutes, steps=steps)
-        return describe(job.stage(name), recipe, device=self.device)
+        return describe(job.stage(name), recipe, device=self.device, caches=self._caches(name))
+
+    def _caches(self, name: str) -> dict[str, int]:
+        """Bytes of what a stage finds in the run's folder, or puts there."""
+        width, height = FIGURE_SIZE
+        guesses = name != "parser" or self.start is not None
+        unlabelled = CCP(self.data).numbers("unlabelled") if guesses else []
+        return {"rendered": self.figures * width * height * 4, "guessed": len(unlabelled) * GUESS_BYTES}
 
     def recipe(self, name: str, *, minutes: float | None = None, steps: int | None = None) -> Recipe:
         """A stage's numbers; without a length the minutes the shipped weights took."""
@@ -138,7 +151,8 @@ class CompactRun:
         if name == "parser":
             from catvton.training.parser_stage import ParserStage
 
-            return ParserStage(self.photos, rendered=self._rendered if self.figures else None, **options)
+            rendered = self._rendered if self.figures else None
+            return ParserStage(self.photos, guessed=self.recalled, rendered=rendered, **options)
         if name == "placement":
             from catvton.training.placement_stage import PlacementStage
 

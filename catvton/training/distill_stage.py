@@ -124,6 +124,9 @@ class DistillStage:
     def state(self) -> dict[str, Any]:
         return self.lessons.state()
 
+    def identity(self) -> dict[str, Any]:
+        return {**vars(self.plan), **self.lessons.identity()}
+
     def restore(self, state: dict[str, Any]) -> None:
         self.lessons.restore(state)
 

@@ -63,6 +63,7 @@ class Lessons(Protocol):
     def truth(self, clean: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor | None: ...
     def state(self) -> dict[str, Any]: ...  # what besides the generator the next batch depends on
     def restore(self, state: dict[str, Any]) -> None: ...
+    def identity(self) -> dict[str, Any]: ...  # what a run must go on with
     def samples(self, pipe: CatVTONPipeline, *, steps: int) -> Image.Image: ...
 
 
@@ -98,6 +99,9 @@ class CompactLessons:
 
     def restore(self, state: dict[str, Any]) -> None:
         self._stage.restore(state)
+
+    def identity(self) -> dict[str, Any]:
+        return self._stage.identity()
 
     def samples(self, pipe: CatVTONPipeline, *, steps: int) -> Image.Image:
         """Rows of: garment picture, placement, the student's result, truth."""
@@ -154,6 +158,9 @@ class SourceLessons:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Nothing to take up."""
+
+    def identity(self) -> dict[str, Any]:
+        return {"batch": self._batch_size, "pairs": len(self._parts)}
 
     @torch.no_grad()
     def samples(self, pipe: CatVTONPipeline, *, steps: int) -> Image.Image:

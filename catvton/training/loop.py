@@ -32,12 +32,15 @@ from catvton.training.stage import (
     enable_checkpointing,
     fixed_names,
     frozen,
+    identity_of,
     restore,
     state_of,
     trained_tensors,
 )
 
 logger = logging.getLogger(__name__)
+
+PARTS = frozenset({"module", "optimizer", "average", "state", "identity", "stage"})  # of a checkpoint
 
 
 class Trainer:
@@ -62,7 +65,7 @@ class Trainer:
         averages = recipe.ema is not None and self.processes.main
         self.average = Average(self.module, recipe.ema, fixed=self.fixed) if averages else None
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.checkpoints = Checkpoints(self.folder / "checkpoints", keep=recipe.keep)
+        self.checkpoints = Checkpoints(self.folder / "checkpoints", keep=recipe.keep, parts=PARTS)
         self.journal = Journal(self.folder)
         self.state = State()
         self._bf16 = recipe.bf16 or asked_for_bf16()
@@ -80,12 +83,13 @@ class Trainer:
 
         Raises:
             WeightsError: it is damaged, or of another network or choice of trained parameters.
-            InputError: not every process sees the same one.
+            InputError: it is of a run with another seed, batch, data or recipe; not every process sees the same one.
         """
         saved = self.checkpoints.read()
         self._require_one_folder(saved["state"]["step"] if saved else 0)
         if saved is None:
             return False
+        self._refuse_other_options(saved["identity"])
         if _shapes(saved["module"]) != _shapes(self._trained()):
             raise WeightsError(
                 f"{self.checkpoints.newest} is a checkpoint of another network, or of other trained parameters: give "
@@ -100,7 +104,7 @@ class Trainer:
             for name, value in self.average.values.items():
                 value.copy_(averaged[name])
         self.state = State(**saved["state"])
-        if self.processes.main:
+        if self.processes.main:  # what the others' batches depended on was not kept
             restore(self.stage, saved["stage"])
         self._resumed = True
         logger.info("%s: resumed at step %d (%.1f min)", self.stage.name, self.state.step, self.state.seconds / 60)
@@ -113,6 +117,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict()["state"],
             "average": self.average.values if self.average else None,
             "state": vars(self.state),
+            "identity": self._identity(),
             "stage": state_of(self.stage),
         }
         self.checkpoints.write(self.state.step, content)
@@ -244,6 +249,18 @@ class Trainer:
             raise InputError(
                 f"{self.folder} differs between the machines: choose a folder that all of them see.",
                 code="training.folder",
+            )
+
+    def _identity(self) -> dict[str, str]:
+        own = {"seed": str(self.recipe.seed), "accumulate": str(self.recipe.accumulate)}
+        return own | identity_of(self.stage)
+
+    def _refuse_other_options(self, saved: dict[str, str]) -> None:
+        ours = self._identity()
+        if others := [f"{name} {value}" for name, value in saved.items() if ours.get(name) != value]:
+            raise InputError(
+                f"{self.folder} holds a run with {', '.join(others)}: give the same options, or another folder.",
+                code="training.other_run",
             )
 
     def _refuse_another_run(self) -> None:

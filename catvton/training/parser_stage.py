@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -32,6 +33,7 @@ PALETTE = np.array(
     np.uint8,
 )
 FIGURE_SIZE = (288, 384)  # rendered people are stored at this size
+NEAR = 0.5  # share of close views: three of the parser's five looks are
 CLASS_WEIGHTS = (0.6, 1.2, 1.0, 1.0, 1.0, 1.6, 1.5, 1.6)
 
 
@@ -40,6 +42,8 @@ class ParserStage:
 
     Args:
         photos: labelled photos to train on.
+        guessed: photos labelled by an earlier parser; they teach no more than it knew, but more evenly.
+        guessed_share: share of them among the photos.
         rendered: draws one more training pair, image uint8 (H, W, 3) and labels (H, W) of a 3:4 figure, or None.
         rendered_share: share of such pairs in a batch.
         validation: photos shown in the sample grid and scored there.
@@ -52,6 +56,8 @@ class ParserStage:
         photos: Sequence[Labelled],
         *,
         validation: Sequence[Labelled] = (),
+        guessed: Sequence[Labelled] = (),
+        guessed_share: float = 0.4,
         rendered: Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]] | None = None,
         rendered_share: float = 0.12,
         batch_size: int = 12,
@@ -59,6 +65,7 @@ class ParserStage:
     ) -> None:
         self.photos, self.validation, self.rendered = photos, validation, rendered
         self.rendered_share, self.batch_size = rendered_share, batch_size
+        self.guessed, self.guessed_share = guessed, guessed_share if guessed else 0.0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.module: nn.Module = CompactParser().to(memory_format=torch.channels_last)
@@ -98,6 +105,9 @@ class ParserStage:
         size = self.batch_size
         return mean_loss(self, module, (_collate(pairs[i : i + size]) for i in range(0, len(pairs), size)))
 
+    def identity(self) -> dict[str, int]:
+        return {"batch": self.batch_size, "photos": len(self.photos), "guessed photos": len(self.guessed)}
+
     def load(self, folder: Path) -> None:
         """The evened-out head comes along; training moves it, and `save` evens it out anew."""
         self.module.load_state_dict(CompactParser.from_pretrained(folder).state_dict())
@@ -116,7 +126,7 @@ class ParserStage:
         chances, truths = [], []
         for photo in self.photos[:: max(1, len(self.photos) // 100)]:
             view = look_at(photo.box, size=WINDOW)
-            chance = module.probabilities(Image.fromarray(view.image(photo.image)))
+            chance = _chances(module, view.image(photo.image))
             chances.append(np.log(chance[:, ::2, ::2] + 1e-6))
             truths.append(view.labels(photo.labels)[::2, ::2])
         return balancing_bias(np.stack(chances), np.stack(truths))
@@ -138,12 +148,17 @@ class ParserStage:
         if self.rendered is not None and rng.random() < self.rendered_share:
             source = _whole(*self.rendered(rng))
         else:
-            source = self.photos[rng.choice(len(self.photos), p=self.odds)]
-        view = random_view(rng, source, WINDOW)
+            source = self._photo(rng)
+        view = random_view(rng, source, WINDOW, near=NEAR)
         image, labels = view.image(source.image), view.labels(source.labels)
         if rng.random() < 0.3:
             image = replace_background(rng, image, labels)
         return jitter_colours(rng, image), labels
+
+    def _photo(self, rng: np.random.Generator) -> Labelled:
+        if rng.random() < self.guessed_share:
+            return self.guessed[rng.integers(len(self.guessed))]
+        return self.photos[rng.choice(len(self.photos), p=self.odds)]
 
 
 def _collate(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, torch.Tensor]:
@@ -163,11 +178,15 @@ def _odds(photos: Sequence[Labelled]) -> np.ndarray:
     return odds / odds.sum()
 
 
-@torch.no_grad()
 def predict(module: nn.Module, images: np.ndarray) -> np.ndarray:
     """uint8 (B, 256, 192, 3) RGB -> uint8 labels (B, 256, 192), as `CompactParser.probabilities` sees them."""
-    chances = [module.probabilities(Image.fromarray(image)) for image in images]
-    return np.stack(chances).argmax(1).astype(np.uint8)
+    return np.stack([_chances(module, image) for image in images]).argmax(1).astype(np.uint8)
+
+
+def _chances(module: nn.Module, image: np.ndarray) -> np.ndarray:
+    """uint8 (256, 192, 3) RGB -> float32 (classes, 256, 192)."""
+    planes = module.probabilities(Image.fromarray(image))
+    return np.stack([cv2.resize(plane, WINDOW, interpolation=cv2.INTER_AREA) for plane in planes])
 
 
 class FigureCache:

@@ -125,9 +125,9 @@ def look_at(
     return View(np.hstack([linear, offset[:, None]]), size)
 
 
-def random_view(rng: np.random.Generator, photo: Labelled, size: tuple[int, int]) -> View:
-    """What a user might upload: mostly the whole figure, often a half-body crop up to 2.5x, seldom a distant one."""
-    if rng.random() < 0.35:
+def random_view(rng: np.random.Generator, photo: Labelled, size: tuple[int, int], *, near: float = 0.35) -> View:
+    """What a parser may look at: a share `near` of close views, 1.3x to 2.5x; else the whole figure, seldom distant."""
+    if rng.random() < near:
         zoom = rng.uniform(1.3, 2.5)
         middle = (0.5 + rng.uniform(-0.12, 0.12), rng.uniform(0.5 / zoom, 1 - 0.5 / zoom))
     else:

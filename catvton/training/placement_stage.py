@@ -44,6 +44,9 @@ class PlacementStage:
         """`inputs` (B, 8, 96, 72); `target` (B, 2, 96, 72) displacement; `known`, `region` (B, 1, 96, 72) in 0..1."""
         return collate([self.pairs.draw(rng) for _ in range(self.batch_size)])
 
+    def identity(self) -> dict[str, int]:
+        return {"batch": self.batch_size, "photos": len(self.pairs.photos)}
+
     def loss(self, module: nn.Module, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, float]]:
         """Charbonnier distance in frame pixels where known + silhouette cross-entropy in the hole + bending."""
         displacement, shown = module(batch["inputs"].contiguous(memory_format=torch.channels_last))

@@ -99,6 +99,9 @@ class PruneStage:
     def state(self) -> dict[str, Any]:
         return self.lessons.state()
 
+    def identity(self) -> dict[str, Any]:
+        return self.lessons.identity()
+
     def restore(self, state: dict[str, Any]) -> None:
         self.lessons.restore(state)
 

@@ -35,6 +35,8 @@ class Stage(Protocol):
                                             own `enable_gradient_checkpointing`, when it has one.
         state() -> dict                     what besides tensors batches depend on, plain numbers, strings and lists of
         restore(state)                      them: goes into checkpoints, and comes back.
+        identity() -> dict                  what a run must go on with, plain values by name: goes into checkpoints,
+                                            and a run with others is not taken up.
         held_out(module) -> float           a loss on pairs never trained on with fixed noise: compares runs.
     """
 
@@ -96,6 +98,12 @@ def enable_checkpointing(stage: Stage) -> None:
 def state_of(stage: Stage) -> dict[str, Any]:
     """What a checkpoint keeps of a stage besides tensors."""
     return stage.state() if hasattr(stage, "state") else {}
+
+
+def identity_of(stage: Stage) -> dict[str, str]:
+    """What a run of this stage must go on with, as text by name."""
+    own = stage.identity() if hasattr(stage, "identity") else {}
+    return {name: str(value) for name, value in own.items()}
 
 
 def restore(stage: Stage, state: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -87,20 +87,12 @@ class TryOnStage:
         export = export_unet if self.recipe.scope == "full" else export_attention
         export(module, folder / OFFICIAL)
 
-    def state(self) -> dict[str, str]:
-        """What a run must go on with: the recipe's choices that shape what is learned."""
+    def identity(self) -> dict[str, Any]:
+        """The recipe's choices that shape what is learned, and on how many pairs."""
         recipe, rules = self.recipe, self.recipe.loss
         chosen = {name: getattr(recipe, name) for name in ("scope", "dropout", "concat_axis", "use_mask", "uncond")}
-        return {name: str(value) for name, value in (chosen | {f"loss {k}": v for k, v in vars(rules).items()}).items()}
-
-    def restore(self, state: dict[str, str]) -> None:
-        """Raises InputError for a checkpoint made with other choices."""
-        ours = self.state()
-        if other := [f"{name} {value}" for name, value in state.items() if ours.get(name) != value]:
-            raise InputError(
-                f"The checkpoint was made with {', '.join(other)}: give the same options, or another --out.",
-                code="training.recipe",
-            )
+        counts = {"batch": self._batch_size, "pairs": len(self._places)}
+        return chosen | {f"loss {name}": value for name, value in vars(rules).items()} | counts
 
     def load(self, folder: Path) -> None:
         """Begin with a saved pipeline's network."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -111,6 +112,9 @@ class UNetStage:
     def restore(self, state: dict[str, list[int]]) -> None:
         """They are prepared again when they are drawn."""
         self._prepared = OrderedDict.fromkeys(state["prepared"])
+
+    def identity(self) -> dict[str, Any]:
+        return {"batch": self.batch_size, "photos": len(self.pairs.photos), "dropout": self.dropout}
 
     def held_out(self, module: nn.Module) -> float:
         """The loss on the pairs of the sample grid and a few more, none of them trained on; no garment is left out."""
