@@ -106,8 +106,8 @@ def _cut_beneath(frame: Frame, under: Beneath) -> Beneath:
     from model.beneath import Beneath
 
     paint = np.asarray(frame.cut(Image.fromarray(under.paint)))
-    maps = (frame.cut_map(each.astype(np.uint8)) > 0 for each in (under.behind, under.body, under.worn))
-    return Beneath(paint, *maps)
+    areas = (under.behind, under.body, under.least, under.worn, under.sleeve)
+    return Beneath(paint, *map(frame.cut_map, areas), frame.cut_map(under.along))
 
 
 class BuiltInMasker:

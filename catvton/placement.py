@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from catvton.sleeves import bare, crease, sleeved
 from catvton.warp_net import GRID, WarpNet
 from catvton.widening import Widened, widen
 from model.beneath import Beneath
@@ -89,18 +90,35 @@ def rough_matrix(canvas_alpha: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.hstack([np.diag(scale), (start - scale * np.array(source[:2]))[:, None]])
 
 
-def _unstretched(matrix: np.ndarray, canvas_alpha: np.ndarray, mask: np.ndarray, spare: np.ndarray) -> np.ndarray:
-    """The matrix no more than `STRETCH` times in proportion high, if little but `spare` is then left below it."""
+def _below(spare: np.ndarray, under: Beneath | None, sleeves: float | None) -> tuple[np.ndarray, int]:
+    """What a hem may leave uncovered, and the row that it reaches at least.
+
+    Under a top or a dress legs are drawn where old clothes go; trousers go down to where the old ones did.
+    """
+    if under is None:
+        return spare, 0
+    rows = np.flatnonzero(under.least.any(1))
+    return (spare if sleeves is None else spare | under.worn), int(rows[-1]) + 1 if rows.size else 0
+
+
+def _unstretched(
+    matrix: np.ndarray, canvas_alpha: np.ndarray, mask: np.ndarray, spare: np.ndarray, least: int
+) -> np.ndarray:
+    """The matrix no more than `STRETCH` times in proportion high, if little but `spare` is then left below it.
+
+    It reaches row `least` all the same.
+    """
     across, down = matrix[0, 0], matrix[1, 1]
     if down <= STRETCH * across:
         return matrix
     _, top, _, bottom = box_of(canvas_alpha > 127)
     start = down * top + matrix[1, 2]
-    hem = round(start + STRETCH * across * (bottom - top))
+    down = min(down, max(STRETCH * across, (least - start) / (bottom - top)))
+    hem = round(start + down * (bottom - top))
     below = mask[hem:] > 127
     if not below.any() or spare[hem:][below].mean() < 1 - CLOTHED:
         return matrix
-    return np.array([[across, 0, matrix[0, 2]], [0, STRETCH * across, start - STRETCH * across * top]])
+    return np.array([[across, 0, matrix[0, 2]], [0, down, start - down * top]])
 
 
 def network_input(person: np.ndarray, mask: np.ndarray, rough: np.ndarray) -> np.ndarray:
@@ -145,6 +163,9 @@ class Placement:
         odds: float32 (96, 72), logits of where cloth shows.
         frame_size: (W, H).
         widened: where it goes on beyond its own edge; None: nowhere.
+        sleeves: share of an arm that the garment's sleeves cover; None: not known, wherever it lies.
+        bare: float32 (H, W) in 0..1 at the frame's size, where arms come out of sleeves; None: nowhere.
+        shade: float32 (H, W), what the garment's colours are multiplied by; None: by nothing.
         still: bool (H, W), where only what stands behind the person shows: the try-on network has no say there. None:
             nowhere.
     """
@@ -157,27 +178,40 @@ class Placement:
     frame_size: tuple[int, int]
     widened: Widened | None = None
     still: np.ndarray | None = None
+    sleeves: float | None = None
+    bare: np.ndarray | None = None
+    shade: np.ndarray | None = None
 
     def render(self, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """The placed garment alone at any size (W, H): float32 RGB (H, W, 3) in 0..1 and alpha (H, W) in 0..1."""
         x, y = self._sources(size)
         pixels = cv2.remap(self.canvas, x, y, cv2.INTER_LINEAR, borderValue=(255, 255, 255, 0)).astype(np.float32) / 255
         alpha = pixels[..., 3] * self.cloth(size)
-        return pixels[..., :3], self.widened.alpha(alpha) if self.widened else alpha
+        alpha = self.widened.alpha(alpha) if self.widened else alpha
+        colours = pixels[..., :3]
+        if self.shade is not None:
+            colours = colours * cv2.resize(self.shade, size)[..., None]
+        if self.bare is not None:
+            alpha = alpha * (1 - cv2.resize(self.bare, size))
+        return colours, alpha
 
     def cloth(self, size: tuple[int, int]) -> np.ndarray:
         """How surely cloth shows, float32 (H, W) in 0..1, found on the canvas or not."""
         odds = CRISP * cv2.resize(self.odds, size, interpolation=cv2.INTER_CUBIC)
-        return 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
+        shown = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
+        return shown if self.bare is None else shown * (1 - cv2.resize(self.bare, size))
 
     def over(self, person: Image.Image, mask: np.ndarray, under: Beneath | None = None) -> Placement:
         """The same garment in the same place over another picture of the frame, or with another mask."""
-        placed = replace(self, widened=None)
+        placed = replace(self, widened=None, bare=None, shade=None)
         if under is not None:
+            under = under if self.sleeves is None else sleeved(under, self.sleeves)
+            uncovered = None if self.sleeves is None else bare(under, self.sleeves)
+            placed = replace(placed, bare=uncovered, shade=crease(under))
             placed = replace(placed, widened=widen(placed.render(self.frame_size)[1], under))
         colours, alpha = placed.render(self.frame_size)
         around = background(np.asarray(person.convert("RGB")), mask, under)
-        shown = self.cloth(self.frame_size)
+        shown = placed.cloth(self.frame_size)
         still = None if under is None else under.behind & (under.paint[..., 3] == 0) & (np.maximum(alpha, shown) < 0.05)
         image = compose(person, mask, colours, alpha, shown, self.mean_colour, around)
         return replace(placed, image=image, still=still)
@@ -213,6 +247,7 @@ def place(
     network: WarpNet | None,
     spare: np.ndarray | None = None,
     under: Beneath | None = None,
+    sleeves: float | None = None,
     detail: float = 3.0,
 ) -> Placement:
     """Lay a garment on a frame.
@@ -224,6 +259,7 @@ def place(
         network: bends the garment along the body; None leaves the affine placement.
         spare: bool (H, W), what of the mask may stay as it is; a short garment is not drawn long over bare legs.
         under: what may be seen where the garment does not reach, at the frame's size.
+        sleeves: share of an arm that the garment's sleeves cover; None where that is not known.
         detail: the canvas keeps up to this many times the frame's resolution, for sharp prints.
 
     Returns:
@@ -235,11 +271,12 @@ def place(
     alpha = cv2.resize(canvas[..., 3], size, interpolation=cv2.INTER_AREA)
     matrix = rough_matrix(alpha, mask)
     if spare is not None:
-        matrix = _unstretched(matrix, alpha, mask, spare)
+        matrix = _unstretched(matrix, alpha, mask, *_below(spare, under, sleeves))
     pixels = np.asarray(person.convert("RGB"))
     displacement, odds = _bend(canvas, matrix, pixels, mask, network)
     to_frame = matrix @ np.diag([1 / zoom, 1 / zoom, 1])
-    return Placement(person, canvas, to_frame, displacement, odds, size).over(person, mask, under)
+    laid = Placement(person, canvas, to_frame, displacement, odds, size, sleeves=sleeves)
+    return laid.over(person, mask, under)
 
 
 def compose(

@@ -7,13 +7,19 @@ import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from diffusers.models.modeling_utils import ModelMixin
+
     from catvton.cards import ModelCard
     from catvton.framing import Frame
     from catvton.masking import Region, View
     from catvton.placement import Placement
+    from catvton.sleeve_net import SleeveNet
     from catvton.warp_net import WarpNet
 
 log = logging.getLogger(__name__)
@@ -60,34 +66,46 @@ class Start:
         return merge_detail(generated, self.placement, size=(width, height))
 
 
-class Placer:
-    """Cuts garments out and lays them on people, with the small network in the engine's `placement` folder.
+@dataclass(frozen=True)
+class Networks:
+    """What garments are laid with; `sleeves` is None where an engine has no such network: then nothing is known."""
 
-    The network is loaded at first use and stays on the CPU: it takes milliseconds there.
+    warp: WarpNet
+    sleeves: SleeveNet | None
+
+
+class Placer:
+    """Cuts garments out and lays them on people, with the small networks in the engine's folder.
+
+    They are loaded at first use and stay on the CPU: they take milliseconds there.
     """
 
     def __init__(self, card: ModelCard) -> None:
         self._card = card
-        self._network: WarpNet | None = None
+        self._networks: Networks | None = None
         self._loading = threading.Lock()
 
-    def load(self) -> WarpNet:
+    def load(self) -> Networks:
         """Load the weights, once. Raises WeightsError."""
         with self._loading:
-            if self._network is None:
-                self._network = self._read()
-            return self._network
+            if self._networks is None:
+                self._networks = self._read()
+            return self._networks
 
-    def _read(self) -> WarpNet:
+    def _read(self) -> Networks:
         self._card.require_files()
         import torch
 
+        from catvton.sleeve_net import SleeveNet
         from catvton.warp_net import WarpNet
 
-        folder = self._card.folder / "placement"
-        network = WarpNet.from_pretrained(folder, dtype=torch.float32, use_safetensors=True, local_files_only=True)
+        def read(kind: type[ModelMixin], folder: Path) -> ModelMixin:
+            options = {"dtype": torch.float32, "use_safetensors": True, "local_files_only": True}
+            return kind.from_pretrained(folder, **options).eval()
+
+        warp, sleeves = read(WarpNet, self._card.folder / "placement"), self._card.folder / "sleeves"
         log.info("placement network of %s loaded", self._card.id)
-        return network.eval()
+        return Networks(warp, read(SleeveNet, sleeves) if sleeves.is_dir() else None)
 
     def __call__(self, garment: Image.Image, view: View) -> Start:
         """Lay a garment photo (RGB, any size) on the person of the view."""
@@ -98,6 +116,8 @@ class Placer:
         canvas = Image.fromarray(garment_canvas(cut, view.person.size))
         on_white = Image.new("RGB", canvas.size, "white")
         on_white.paste(canvas, mask=canvas.getchannel("A"))
-        network = self.load()
-        placement = place(cut, view.person, view.hole, network=network, spare=view.spare, under=view.under)
+        networks = self.load()
+        sleeves = networks.sleeves.reach(np.asarray(canvas)) if networks.sleeves else None
+        known = {"spare": view.spare, "under": view.under, "sleeves": sleeves}
+        placement = place(cut, view.person, view.hole, network=networks.warp, **known)
         return Start(garment=on_white, placement=placement)

@@ -15,6 +15,7 @@ from model.beneath import Beneath
 from model.raster import box_of, fill_nearest
 
 RIM = 0.022  # of the frame's height: closer to the garment than this, old clothes give way to it, not to skin
+DEEP = 0.026  # of the frame's height: no deeper inside the garment is read for what lies beyond its edge
 EDGE = 7  # pixels: the outer half of this is where a cut-out may still show its paper
 SCRAP = 0.1  # of the largest piece of a placed garment: smaller ones are none of it
 SMOOTH = 2.5  # pixels: steps of label maps along the new edge are rounded over this
@@ -76,13 +77,20 @@ def _beside(sure: np.ndarray, apart: np.ndarray, under: Beneath) -> np.ndarray:
     rim = under.worn & (apart < RIM * len(sure))
     _, top, _, bottom = box_of(sure)
     rows = np.arange(len(sure))[:, None]
-    return (under.body | rim) & (rows >= top) & (rows < bottom)
+    return ((under.body | rim) & (rows < bottom) | under.least) & (rows >= top)
 
 
 def _mirrored(here: np.ndarray, nearest: np.ndarray, sure: np.ndarray) -> np.ndarray:
-    """float32 (H, W, 2): as far inside the garment's edge as each pixel lies outside it, or the edge itself."""
+    """float32 (H, W, 2): as far inside the garment's edge as each pixel lies outside it, or the edge itself.
+
+    It turns round at `DEEP`: a print on the chest is not to be seen again on a sleeve.
+    """
     height, width = sure.shape
-    beyond = np.clip(2 * nearest - here, 0, (width - 1, height - 1))
+    inward = nearest - here
+    apart = np.maximum(np.hypot(*np.moveaxis(inward, -1, 0)), 1e-3)[..., None]
+    deep = DEEP * height
+    beyond = nearest + inward / apart * (deep - np.abs(apart % (2 * deep) - deep))
+    beyond = np.clip(beyond, 0, (width - 1, height - 1))
     column, row = np.rint(beyond).astype(int).transpose(2, 0, 1)
     return np.where(sure[row, column][..., None], beyond, nearest)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from model.arms import find_arms, torso
 from model.figure import Figure, measure
 from model.labels import GARMENTS, TOPS, Body, Label
 from model.raster import Box, box_of, components, fill_nearest, grow, shrink
@@ -20,17 +21,16 @@ HEIGHT = 512  # rows of the map everything is decided on
 MARGIN = 0.06  # around the person, of their height
 
 # Parts of the stature.
-ARM = 0.36  # shoulder to wrist
-REACH = (0.06, 0.33)  # a hanging hand from its shoulder, outward and down
 COLLAR = 0.06  # below the shoulders' row: neck and shoulders, whatever the neckline
 LOOSE = 0.006  # cloth stands off the limb by this
 BELT = 0.12  # below the waist: where the colour of trousers or a skirt is taken
+THIGHS = 0.24  # below the waist: a dress covers at least so much
+OVERLAP = 0.01  # below the waist: how far a top that has to reach it goes on
 HIP = 0.08  # below the waist legs begin
-ARM_WIDTH = 0.03  # from a shoulder's outside to the torso
-ARMPIT = 0.06  # below the shoulders
 CROTCH = 0.2  # below the waist they part
 THIGH = 0.042  # half the width of a leg at the hip
 ROUND = 0.02  # limbs are darker within this of their edge
+LEG_WIDTHS = ((0, 0.3, 0.55, 0.7, 1), (0.055, 0.042, 0.03, 0.03, 0.02))  # from hip to ankle: half of a leg's width
 NARROW = 0.2  # trousers with the legs together are less wide at the ankle, a long skirt is not
 
 SHADE = 0.3  # how much darker a limb's edge is
@@ -54,13 +54,20 @@ class Beneath:
         paint: uint8 (H, W, 4), RGB of limbs, and of the garment below a hem; alpha 0 where nothing can be said.
         behind: bool (H, W), where nobody is.
         body: bool (H, W), what a garment covers from its top to its hem, without gaps: torso and legs, not the arms.
+        least: bool (H, W), what is covered at least: to the waist by a top, to the thighs by what replaces both a
+            top and trousers, or a dress.
         worn: bool (H, W), the clothes that are replaced.
+        sleeve: bool (H, W), near an arm and beside the torso, whatever is there.
+        along: uint8 (H, W), how far down the nearest arm, in hundredths: 0 at the shoulder, 100 at the wrist.
     """
 
     paint: np.ndarray
     behind: np.ndarray
     body: np.ndarray
+    least: np.ndarray
     worn: np.ndarray
+    sleeve: np.ndarray
+    along: np.ndarray
 
 
 def beneath(photo: np.ndarray, mask: np.ndarray, labels: np.ndarray) -> Beneath:
@@ -71,13 +78,16 @@ def beneath(photo: np.ndarray, mask: np.ndarray, labels: np.ndarray) -> Beneath:
         mask: uint8 (H, W), 255 where pixels may change.
         labels: uint8 (H, W), values of `Label`, nobody but this person in it.
     """
-    paint, trunk = np.zeros((*mask.shape, 4), np.uint8), np.zeros(mask.shape, bool)
+    paint, along = np.zeros((*mask.shape, 4), np.uint8), np.zeros(mask.shape, np.uint8)
+    trunk, least, sleeve = (np.zeros(mask.shape, bool) for _ in range(3))
     box = box_of(labels > 0)
     if box is not None:
         left, top, right, bottom = _with_margin(box, mask.shape)
         near = (each[top:bottom, left:right] for each in (photo, mask, labels))
-        paint[top:bottom, left:right], trunk[top:bottom, left:right] = _guess(*near)
-    return Beneath(paint, labels == 0, trunk, np.isin(labels, GARMENTS) & (mask > 0))
+        for whole, part in zip((paint, trunk, least, sleeve, along), _guess(*near), strict=True):
+            whole[top:bottom, left:right] = part
+    worn = np.isin(labels, GARMENTS) & (mask > 0)
+    return Beneath(paint, labels == 0, trunk, least & (mask > 0), worn, sleeve, along)
 
 
 def _with_margin(box: Box, shape: tuple[int, int]) -> Box:
@@ -86,23 +96,28 @@ def _with_margin(box: Box, shape: tuple[int, int]) -> Box:
     return max(0, left - margin), max(0, top - margin), min(shape[1], right + margin), min(shape[0], bottom + margin)
 
 
-def _guess(photo: np.ndarray, mask: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Paint and covered body of the same size, found on a map `HEIGHT` rows high."""
+def _guess(photo: np.ndarray, mask: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, ...]:
+    """All but `behind` and `worn` of a `Beneath`, of the same size, found on a map `HEIGHT` rows high."""
     size = (photo.shape[1], photo.shape[0])
     scale = min(1.0, HEIGHT / size[1])
     small = (max(1, round(scale * size[0])), max(1, round(scale * size[1])))
     labels, hidden = (cv2.resize(each, small, interpolation=cv2.INTER_NEAREST) for each in (labels, mask))
     colours = cv2.resize(photo, small, interpolation=cv2.INTER_NEAREST)  # never mixes in what the mask hides
     if not labels.any():  # a few pixels, lost in shrinking
-        return np.zeros((*mask.shape, 4), np.uint8), np.zeros(mask.shape, bool)
+        nothing = np.zeros(mask.shape, bool)
+        return np.zeros((*mask.shape, 4), np.uint8), nothing, nothing, nothing, nothing.astype(np.uint8)
     figure = measure(labels)
     body = split(labels, figure)
-    limbs = {Body.LEG: legs(body, figure), Body.ARM: arms(body, figure)}
+    arms = find_arms(body, figure)
+    limbs = {Body.LEG: legs(body, figure), Body.ARM: arms.limb | _shoulders(body, figure)}
     paint = _paint(colours, hidden > 127, body, figure, limbs)
     paint[..., 3] = cv2.GaussianBlur(paint[..., 3], (0, 0), 0.8)
-    trunk = (_torso(body, figure) | limbs[Body.LEG]).astype(np.float32)
+    way = np.clip(np.rint(100 * arms.along), 0, 255).astype(np.uint8)
+    trunk = torso(body, figure)
+    areas = (trunk | limbs[Body.LEG], _least(body, hidden > 127, figure), arms.sleeve)
     up = {"dsize": size, "interpolation": cv2.INTER_LINEAR}
-    return cv2.resize(paint, **up), cv2.resize(trunk, **up) > 0.5
+    scaled = (cv2.resize(area.astype(np.float32), **up) > 0.5 for area in areas)
+    return cv2.resize(paint, **up), *scaled, cv2.resize(way, **up)
 
 
 def _paint(
@@ -156,44 +171,27 @@ def _roundness(body: np.ndarray, limb: np.ndarray, figure: Figure) -> np.ndarray
 # ---- where limbs lie -------------------------------------------------------------------------------------------------
 
 
-def arms(body: np.ndarray, figure: Figure) -> np.ndarray:
-    """Bool (H, W): arms and shoulders under the sleeves and collar of a top or dress.
-
-    An arm of known length between a shoulder and a hand lies in an ellipse around both, however it is bent.
-    """
+def _shoulders(body: np.ndarray, figure: Figure) -> np.ndarray:
+    """Bool (H, W): cloth over neck and shoulders, whatever the neckline."""
     rows, columns = np.indices(body.shape)
+    (left, top), (right, _) = figure.shoulders
     cloth = shrink(np.isin(body, TOPS), LOOSE * figure.stature)
-    found = np.zeros(body.shape, bool)
-    for shoulder, hand in zip(figure.shoulders, _hands(body, figure), strict=True):
-        apart = np.hypot(shoulder[0] - hand[0], shoulder[1] - hand[1])
-        path = sum(np.hypot(columns - x, rows - y) for x, y in (shoulder, hand))
-        found |= path < max(ARM * figure.stature, 1.04 * apart)
-    found &= ~_torso(body, figure)
-    (left, top), (right, _) = figure.shoulders
-    found |= (rows < top + COLLAR * figure.stature) & (columns > left) & (columns < right)
-    return cloth & found
+    return cloth & (rows < top + COLLAR * figure.stature) & (columns > left) & (columns < right)
 
 
-def _torso(body: np.ndarray, figure: Figure) -> np.ndarray:
-    """Bool (H, W): the cloth of a top further in than hanging arms are, from the armpits down."""
-    rows, columns = np.indices(body.shape)
-    (left, top), (right, _) = figure.shoulders
-    inset = ARM_WIDTH * figure.stature
-    between = (columns > left + inset) & (columns < right - inset)
-    return np.isin(body, TOPS) & between & (rows > top + ARMPIT * figure.stature)
+def _least(body: np.ndarray, hidden: np.ndarray, figure: Figure) -> np.ndarray:
+    """Bool (H, W): the torso to the waist; where the mask takes most of what is worn below it too, to the thighs."""
+    rows = np.arange(len(body))[:, None]
+    below = np.isin(body, (Body.LOWER, Body.DRESS)) & (rows >= figure.waist)
+    both = below.any() and (below & hidden).sum() > STAYS * below.sum()
+    covered = torso(body, figure) & (rows < figure.waist + OVERLAP * figure.stature)
+    skirt = below & (rows < figure.waist + THIGHS * figure.stature)
+    return covered | _closed(skirt) if both else covered
 
 
-def _hands(body: np.ndarray, figure: Figure) -> list[tuple[float, float]]:
-    """(x, y) of the left and right hand as seen, where a hanging one would be if it is not in view."""
-    middle = sum(x for x, _ in figure.shoulders) / 2
-    hands = components(np.isin(body, (Body.HAND, Body.ARM)), min_area=(0.012 * figure.stature) ** 2)
-    centres = [(float(columns.mean()), float(rows.mean())) for rows, columns in map(np.nonzero, hands)]
-    places = []
-    for side, (x, y) in zip((-1, 1), figure.shoulders, strict=True):
-        mine = [each for each in centres if side * (each[0] - middle) > 0]
-        hanging = (x + side * REACH[0] * figure.stature, y + REACH[1] * figure.stature)
-        places.append(mine[0] if mine else hanging)
-    return places
+def _closed(area: np.ndarray) -> np.ndarray:
+    """Bool (H, W): each row filled from the first to the last column of the area."""
+    return np.logical_or.accumulate(area, axis=1) & np.logical_or.accumulate(area[:, ::-1], axis=1)[:, ::-1]
 
 
 def _hips(body: np.ndarray, figure: Figure) -> np.ndarray:
@@ -210,8 +208,39 @@ def legs(body: np.ndarray, figure: Figure) -> np.ndarray:
     if not cloth.any():
         return cloth
     if _parted(cloth, figure):
-        return shrink(cloth, LOOSE * figure.stature)
+        return shrink(cloth, LOOSE * figure.stature) & _slim(cloth, figure)
     return cloth & _tubes(body, figure)
+
+
+def _slim(cloth: np.ndarray, figure: Figure) -> np.ndarray:
+    """Bool (H, W): from the hips down no wider than legs are, along the middle of either trouser leg."""
+    _, top, _, bottom = box_of(cloth)
+    hip = round(figure.waist + HIP * figure.stature)
+    rows = np.arange(max(hip, top), bottom)
+    found = np.ones(cloth.shape, bool)
+    if not rows.size:
+        return found
+    found[rows] = False
+    columns = np.arange(cloth.shape[1])
+    widths = np.interp((rows - hip) / max(bottom - hip, 1), *LEG_WIDTHS) * figure.stature
+    middles = np.array([_two_middles(cloth[row]) for row in rows])
+    middles = cv2.blur(middles, (1, 2 * round(0.02 * figure.stature) + 1), borderType=cv2.BORDER_REPLICATE)
+    for row, pair, width in zip(rows, middles, widths, strict=True):
+        found[row] = (np.abs(columns[:, None] - pair) < width).any(1)
+    return found
+
+
+def _two_middles(row: np.ndarray) -> tuple[float, float]:
+    """The middles of a row's two widest runs, or of the halves of its only one."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], row.astype(np.int8), [0]))))
+    runs = sorted(zip(edges[::2], edges[1::2], strict=True), key=lambda run: run[0] - run[1])[:2]
+    if not runs:
+        return 0.0, 0.0
+    if len(runs) == 1 or runs[1][1] - runs[1][0] < 0.3 * (runs[0][1] - runs[0][0]):
+        first, last = runs[0]
+        return (3 * first + last) / 4, (first + 3 * last) / 4
+    left, right = sorted((first + last) / 2 for first, last in runs)
+    return left, right
 
 
 def _parted(cloth: np.ndarray, figure: Figure) -> bool:

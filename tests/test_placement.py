@@ -226,8 +226,9 @@ def a_frame(mask_box: tuple[int, int, int, int]) -> tuple[Image.Image, np.ndarra
 
 def beneath_of(**maps: np.ndarray) -> Beneath:
     nothing = np.zeros(FRAME[::-1], bool)
-    parts = {"paint": np.zeros((*FRAME[::-1], 4), np.uint8), "behind": ~nothing, "body": nothing, "worn": nothing}
-    return Beneath(**(parts | maps))
+    areas = dict.fromkeys(("body", "least", "worn", "sleeve"), nothing) | {"behind": ~nothing}
+    paint, along = np.zeros((*FRAME[::-1], 4), np.uint8), np.zeros(FRAME[::-1], np.uint8)
+    return Beneath(**({"paint": paint, "along": along} | areas | maps))
 
 
 def narrow_shirt(person: Image.Image, mask: np.ndarray) -> Placement:

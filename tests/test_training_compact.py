@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,24 +14,28 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from catvton.cards import RESOURCE
-from catvton.ccp import CCP
+from catvton.ccp import CCP, Clothing
 from catvton.errors import InputError
+from catvton.sleeve_net import SleeveNet
 from catvton.training import cli
 from catvton.training.checkpoint import Checkpoints
 from catvton.training.compact import CompactRun
+from catvton.training.loop import Recipe, Trainer
 from catvton.training.pairs import FRAME, PairMaker, convex_hull, dilate
 from catvton.training.parser_stage import ParserStage
 from catvton.training.photos import load_labelled, look_at, random_view
 from catvton.training.placement_stage import true_displacement
+from catvton.training.sleeve_stage import LABELS, NAMES, Garment, SleeveStage, load_garments
 from model.labels import Label
-from tests.small_sets import write_ccp
+from tests.small_sets import write_ccp, write_clothing
 
 COMPACT = RESOURCE / "compact"
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_ccp(tmp_path_factory.mktemp("data"), labelled=(2, 3, 4, 11), bare=(15,))
+    root = write_ccp(tmp_path_factory.mktemp("data"), labelled=(2, 3, 4, 11), bare=(15,))
+    return write_clothing(root, {f"shirt-{i}": ("red", "navy", "green")[i % 3] for i in range(12)})
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +60,7 @@ def pairs(data: Path, count: int, **options: float) -> list:
 
 
 def test_every_stage_leaves_what_the_issue_of_a_run_needs(trained: Path) -> None:
-    for stage in ("parser", "placement", "unet"):
+    for stage in ("parser", "placement", "sleeves", "unet"):
         names = {p.name for p in (trained / stage).iterdir()}
         assert {"checkpoints", "samples.png", "model"} <= names, stage
 
@@ -111,6 +116,40 @@ def test_the_parser_draws_labelled_and_guessed_photos(data: Path) -> None:
     labels = stage.batch(np.random.default_rng(0))["labels"].flatten(1)
     assert 0.2 < float((labels == 4).all(1).float().mean()) < 0.4
     assert ((labels == 3) | (labels == 4)).all()
+
+
+def test_garments_are_told_apart_by_the_sets_classes_and_by_hand(data: Path, tmp_path: Path) -> None:
+    """The same split every time; what is labelled in neither way is left out."""
+    kinds = json.loads(LABELS.read_text())
+    by_hand = kinds["pictures"]["long"][0]
+    root = write_clothing(tmp_path / "shirts", {by_hand: "red", "unknown": "navy"}, kind="Shirt")
+    training, validation = load_garments(Clothing(root), tmp_path / "shirts.npz")
+    assert [NAMES[g.kind] for g in (*training, *validation)] == ["long"]
+    first, again = (load_garments(Clothing(data), tmp_path / "cache.npz") for _ in range(2))
+    assert len(first[0]) + len(first[1]) == 12 and first[1] and {NAMES[g.kind] for g in first[0]} == {"short"}
+    for one, other in zip((*first[0], *first[1]), (*again[0], *again[1]), strict=True):
+        assert np.array_equal(one.canvas, other.canvas)
+
+
+def test_the_sleeve_network_learns_what_it_is_shown(tmp_path: Path) -> None:
+    """Wide cut-outs from narrow ones, on canvases it has not seen, turned and stretched as in training."""
+
+    def garment(width: int, kind: int) -> Garment:
+        canvas = np.zeros((128, 96, 4), np.uint8)
+        canvas[20:110, 48 - width : 48 + width] = 255
+        return Garment(canvas, kind)
+
+    shown = [garment(width, int(width > 24)) for width in (*range(10, 19), *range(32, 41))]
+    stage = SleeveStage(shown, validation=[garment(14, 0), garment(36, 1)], batch_size=16)
+    run = Trainer(stage, Recipe(steps=60, learning_rate=5e-3, warmup_steps=1), tmp_path)
+    before = stage.held_out(stage.module.eval())
+    run.run()
+    stage.module.eval()
+    assert stage.accuracy(stage.module) == 1 and stage.held_out(stage.module) < 0.5 * before
+    again = SleeveStage(shown)
+    again.load(tmp_path / "model")
+    saved = SleeveNet.from_pretrained(tmp_path / "model").state_dict()
+    assert all(torch.allclose(again.module.state_dict()[name].float(), value.float()) for name, value in saved.items())
 
 
 @pytest.mark.parametrize(("stage", "saved"), [("placement", "placement/model"), ("unet", "unet/model/unet")])

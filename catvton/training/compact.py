@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from catvton.ccp import CCP
+from catvton.ccp import CCP, Clothing
 from catvton.errors import WeightsError
 from catvton.training.budget import Budget, describe
 from catvton.training.loop import Trainer
@@ -31,8 +31,8 @@ from model.compact_parser import CompactParser
 
 logger = logging.getLogger(__name__)
 
-STAGES = ("parser", "vae", "placement", "unet")
-MINUTES = {"parser": 110.0, "placement": 40.0, "unet": 80.0}  # what the shipped weights took, on one core each
+STAGES = ("parser", "vae", "placement", "sleeves", "unet")
+MINUTES = {"parser": 110.0, "placement": 40.0, "sleeves": 3.0, "unet": 80.0}  # what the first weights took, on one core
 FIGURES = 1200  # rendered people mixed into the parser's photos
 GUESS_BYTES = 5_000  # of a photo's guessed labels on disk, on average
 DRESSED_FIGURES = 300  # of them, how many are also undressed and dressed again
@@ -43,7 +43,7 @@ class CompactRun:
     """One training of `compact` under `folder`.
 
     Args:
-        data: folder with `ccp/` in it.
+        data: folder with `ccp/` in it, and for the stage of sleeves `clothing/`.
         folder: where stages keep checkpoints, curves, samples and models.
         device: torch device.
         figures: how many rendered people the parser also sees.
@@ -143,11 +143,18 @@ class CompactRun:
 
         target = self.folder / "model"
         shutil.copytree(self._model("unet"), target, dirs_exist_ok=True)
-        shutil.copytree(self._model("parser"), target / "parser", dirs_exist_ok=True)
+        for part in ("parser", "sleeves"):
+            shutil.copytree(self._model(part), target / part, dirs_exist_ok=True)
         return target
 
     def _stage(self, name: str, **options: Any) -> Stage:
-        options |= {"validation": self.validation, "seed": self.seed}
+        options["seed"] = self.seed
+        if name == "sleeves":
+            from catvton.training.sleeve_stage import SleeveStage, load_garments
+
+            garments, validation = load_garments(Clothing(self.data), self.folder / "garments.npz")
+            return SleeveStage(garments, validation=validation, **options)
+        options["validation"] = self.validation
         if name == "parser":
             from catvton.training.parser_stage import ParserStage
 
@@ -178,5 +185,6 @@ class CompactRun:
 _RATES: dict[str, dict[str, float]] = {
     "parser": {"learning_rate": 1.5e-3, "ema": 0.998},
     "placement": {"learning_rate": 1.5e-3, "ema": 0.995},
+    "sleeves": {"learning_rate": 2e-3, "ema": 0.99},
     "unet": {"learning_rate": 6e-4, "ema": 0.997},
 }

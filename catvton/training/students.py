@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from catvton.pipeline import CatVTONPipeline
 
-KEPT = ("parser", "placement")  # what an engine's folder has beside the pipeline
+KEPT = ("parser", "placement", "sleeves")  # what an engine's folder has beside the pipeline
 FACTS = "made.json"
 _SETTINGS = ("concat_axis", "use_mask", "uncond", "garment_noise", "height", "width")
 _WEIGHTS = ("*.safetensors", "*.bin")

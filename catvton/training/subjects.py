@@ -13,7 +13,12 @@ from catvton.training.schedule import Recipe
 from catvton.training.stage import Stage
 from catvton.training.sweep import Options, Subject
 
-OPTIONS = {"parser": ("learning_rate",), "placement": ("learning_rate",), "unet": ("learning_rate", "dropout")}
+OPTIONS = {
+    "parser": ("learning_rate",),
+    "placement": ("learning_rate",),
+    "sleeves": ("learning_rate",),
+    "unet": ("learning_rate", "dropout"),
+}
 
 
 @dataclass
@@ -22,7 +27,7 @@ class CompactSubject:
 
     Args:
         job: gives its photos, which are read once for all runs.
-        part: the stage: "parser", "placement" or "unet".
+        part: the stage, one of `OPTIONS`.
         steps: of each run.
     """
 

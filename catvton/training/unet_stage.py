@@ -20,6 +20,7 @@ from catvton.training.pairs import FRAME, Pair, PairMaker
 from catvton.training.photos import Labelled
 from catvton.training.sheet import sheet
 from catvton.training.stage import mean_loss
+from catvton.training.students import half_copy
 from catvton.vae import PatchAutoencoder
 from catvton.warp_net import WarpNet
 from catvton.weights import load_strictly
@@ -154,12 +155,12 @@ class UNetStage:
         """An ordinary saved `CatVTONPipeline` in fp16, the placement network beside it."""
         from catvton.pipeline import CatVTONPipeline
 
-        parts = [_half_copy(part) for part in (self.vae, module)]
+        parts = [half_copy(part) for part in (self.vae, module)]
         pipe = CatVTONPipeline(
             *parts, self.scheduler, garment_noise="clean", uncond="zero_garment", height=FRAME[1], width=FRAME[0]
         )
         pipe.save_pretrained(folder)
-        _half_copy(self.warp).save_pretrained(folder / "placement")
+        half_copy(self.warp).save_pretrained(folder / "placement")
 
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) in [-1, 1] -> scaled latents."""
@@ -245,10 +246,3 @@ def _edge_distance(picture: torch.Tensor, image: torch.Tensor, weight: torch.Ten
     across = ((picture - image).diff(dim=-1).abs() * weight[..., 1:]).sum()
     down = ((picture - image).diff(dim=-2).abs() * weight[..., 1:, :]).sum()
     return (across + down) / weight.sum().clamp_min(1) / 6
-
-
-def _half_copy(part: nn.Module) -> nn.Module:
-    # Without where it was read from: that names a folder of this machine.
-    copy = type(part).from_config({name: value for name, value in part.config.items() if name != "_name_or_path"})
-    copy.load_state_dict(part.state_dict())
-    return copy.half()

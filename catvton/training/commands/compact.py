@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 SUMMARY = "the built-in model from raw photos, stage by stage"
 
-STAGES = ("all", "parser", "vae", "placement", "unet")
+STAGES = ("all", "parser", "vae", "placement", "sleeves", "unet")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--data", required=True, type=Path, metavar="ROOT", help="folder with ccp/ (see the model card)"
+        "--data", required=True, type=Path, metavar="ROOT", help="folder with ccp/ and clothing/ (see the model card)"
     )
     parser.add_argument(
         "--out", type=Path, default=Path("runs/compact"), metavar="FOLDER", help="default: runs/compact"
