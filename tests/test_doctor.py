@@ -135,7 +135,7 @@ def test_an_engine_its_licence_forbids(place):
 
 def test_files_that_are_missing(place):
     card = read_cards()["compact"]
-    right(weights_room.complete(card), "compact@3")
+    right(weights_room.complete(card), "compact@4")
     copy = type(card)(**{**vars(card), "folder": place})
     wrong(weights_room.complete(copy), "missing", "git checkout")
 

@@ -108,8 +108,19 @@ def small_world(tmp_path, monkeypatch):
 
 def test_the_photo_itself_has_its_own_seams(small_world):
     ccp = CCP(small_world)
-    found = edges(samples(ccp, cases(ccp)[:2], (96, 128)), lambda sample: Image.fromarray(sample.truth))
-    assert len(found.photo) == 2 and found.table()["distance"]["result"] == pytest.approx(0, abs=1e-6)
+    ready = samples(ccp, cases(ccp)[:2], (96, 128))
+    blank = Image.new("RGB", (9, 9))
+    found = edges(ready, lambda sample: blank, still=lambda sample: Image.fromarray(sample.truth))
+    apart = found.table()["distance"]
+    assert len(found.photo) == 2 and apart["result, network off"] < 1e-6 < apart["result"]
+    assert apart["photo, moved 4 pixels"] > 0
+
+
+def test_random_halves_are_the_same_every_time_and_no_lucky_split():
+    """Photos whose edges take turns: split by turns the halves would be as unlike as can be."""
+    found = Seams(photo=[np.full(9, float(i % 2)) for i in range(40)], result=[np.zeros(9)])
+    halves = [found.table()["distance"]["photos, one random half against the other"] for _ in range(2)]
+    assert halves[0] == halves[1] < 0.3
 
 
 def test_each_list_holds_what_its_name_says(small_world):
@@ -117,7 +128,7 @@ def test_each_list_holds_what_its_name_says(small_world):
     grey = Image.new("RGB", (96, 128), "gray")
     found = edges(samples(ccp, cases(ccp)[:3], (96, 128)), lambda sample: grey)
     medians, apart = found.table()["median"], found.table()["distance"]
-    assert len({*medians.values()}) == 4 and medians["smeared"] < medians["photo"]
+    assert len({*medians.values()}) == 5 and medians["smeared"] < medians["photo"]
     assert min(apart.values()) > 0  # a result that is not the photo, both baselines, and halves that are not the same
 
 
@@ -136,6 +147,7 @@ def test_the_command_writes_page_figures_and_pictures(small_world, tmp_path, mon
     assert cli.main([*command, "--out", str(tmp_path / "out"), "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["prints"]["result"]["results"] == 2 and figures["seams"]["cases"] == 2
+    assert {"result", "result, network off"} < {*figures["prints"]} and "result, network off" in page.read_text()
     assert figures["prints"]["shirt's own picture"]["right"] == 1 > figures["prints"]["no word"]["right"]
     assert "Does a print survive?" in page.read_text() and json.loads(page.with_suffix(".json").read_text()) == figures
     assert (tmp_path / "out" / "seams.png").is_file()

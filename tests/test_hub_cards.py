@@ -35,11 +35,11 @@ def shipped(nowhere):
 
 def test_every_published_engine_is_there(nowhere):
     assert [card.id for card in shipped(nowhere)] == [
-        "compact@3", "compact@fast", "catvton@mix", "catvton@vitonhd", "catvton@dresscode", "catvton-maskfree@mix",
+        "compact@4", "compact@fast", "catvton@mix", "catvton@vitonhd", "catvton@dresscode", "catvton-maskfree@mix",
         "deco@vitonhd",
     ]  # fmt: skip
     assert [card.id for card in read_cards(models_dir=nowhere).values()] == [
-        "compact@3", "catvton@mix", "catvton-maskfree@mix", "deco@vitonhd",
+        "compact@4", "catvton@mix", "catvton-maskfree@mix", "deco@vitonhd",
     ]  # fmt: skip
 
 
@@ -230,7 +230,7 @@ def test_what_may_not_be_sold_is_not_offered_where_only_that_is_allowed(world):
 def test_what_ships_is_offered_even_damaged(world):
     """It says itself what it lacks; an app without any engine could not even say that."""
     overlay = Path(world.registry).with_name("broken.toml")
-    overlay.write_text('[compact.versions.3]\nfolder = "nowhere"\n')
+    overlay.write_text('[compact.versions.4]\nfolder = "nowhere"\n')
     broken = world.model_copy(update={"registry": overlay})
     assert list(installed_cards(broken)) == ["compact"]
     assert installed_cards(broken)["compact"].missing_files()

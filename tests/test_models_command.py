@@ -61,7 +61,7 @@ def test_list_says_what_is_there_and_what_is_not(hub, say):
     code, out, _ = say("list")
     assert code == 0
     lines = {line.split()[-1 if "*" not in line else 1]: line for line in out.splitlines() if "@" in line}
-    assert any("* " in line and "compact@3" in line and "ships with the app" in line for line in lines.values())
+    assert any("* " in line and "compact@4" in line and "ships with the app" in line for line in lines.values())
     assert "CC-BY-NC-SA-4.0, no commercial use" in out
     rows = {row["engine"]: row for row in json.loads(say("list", "--json")[1])}
     assert rows["demo@red"]["state"] == "not downloaded"
@@ -70,11 +70,11 @@ def test_list_says_what_is_there_and_what_is_not(hub, say):
     rows = {row["engine"]: row for row in json.loads(say("list", "--json")[1])}
     assert (rows["demo@red"]["state"], rows["demo@red"]["in_use"]) == ("downloaded", True)
     assert (rows["demo@blue"]["state"], rows["demo@blue"]["in_use"]) == ("not downloaded", False)
-    assert (rows["compact@3"]["state"], rows["compact@3"]["in_use"]) == ("ships with the app", True)
+    assert (rows["compact@4"]["state"], rows["compact@4"]["in_use"]) == ("ships with the app", True)
     assert (rows["compact@fast"]["state"], rows["compact@fast"]["in_use"]) == ("ships with the app", False)
     say("use", "compact@fast")
     used = {row["engine"]: row["in_use"] for row in json.loads(say("list", "--json")[1])}
-    assert used["compact@fast"] and not used["compact@3"]
+    assert used["compact@fast"] and not used["compact@4"]
     assert rows["catvton@mix"]["download_gb"] == 3.7
 
 

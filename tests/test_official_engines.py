@@ -189,7 +189,7 @@ def test_an_engine_asked_for_and_not_there_is_named_and_the_built_in_one_serves(
     with caplog.at_level(logging.INFO, logger="catvton.startup"):
         assert parts(settings)["default"] == "compact"
     assert "catvton@mix is not downloaded. To download it: python -m catvton models download catvton@mix" in caplog.text
-    assert "the engine is compact@3 (catvton was asked for and is not ready)" in caplog.text
+    assert "the engine is compact@4 (catvton was asked for and is not ready)" in caplog.text
 
 
 def test_an_engine_that_does_not_exist_is_refused(tmp_path):

@@ -14,60 +14,97 @@ from catvton.evaluation.protocol import Sample
 from catvton.evaluation.ways import Way
 from catvton.evaluation.words import WORDS, Printed, shirt
 
+NETWORK_OFF = "result, network off"
+HALVES = "photos, one random half against the other"
+MOVED = 4  # pixels
+SPLITS = 100
 PRINT = (0.28, 0.3, 0.72, 0.46)  # of the drawn shirt's picture: around the word
 
 
 @dataclass
 class Prints:
-    """What was found in the results, and in the baselines: the shirt laid there undeformed, and without its word."""
+    """What was found in the results, and in the baselines.
+
+    Attributes:
+        result: the whole try-on; still: the same with its network off, the placed garment alone.
+        best: the shirt's own picture; none: the same without its word.
+    """
 
     result: list[logos.Find] = field(default_factory=list)
+    still: list[logos.Find] = field(default_factory=list)
     best: list[logos.Find] = field(default_factory=list)
     none: list[logos.Find] = field(default_factory=list)
 
     def table(self) -> dict[str, Any]:
-        """{"result", "shirt's own picture", "no word": as `logos.summary`}."""
-        named = {"result": self.result, "shirt's own picture": self.best, "no word": self.none}
+        """{"result", "network off", "shirt's own picture", "no word": as `logos.summary`}."""
+        named = {"result": self.result, NETWORK_OFF: self.still, "shirt's own picture": self.best}
+        named["no word"] = self.none
         return {name: logos.summary(finds) for name, finds in named.items() if finds}
 
 
 @dataclass
 class Seams:
-    """Steepness along each case's seam: of the photo, of the result, and of what is worse than it should be."""
+    """Steepness along each case's seam: of the photo, of the results, and of what is worse than it should be.
+
+    Attributes:
+        moved: the photo a few pixels aside: real edges, not where they are looked for.
+        hard: one colour pasted into the region; smeared: the photo blurred along the seam.
+    """
 
     photo: list[np.ndarray] = field(default_factory=list)
     result: list[np.ndarray] = field(default_factory=list)
+    still: list[np.ndarray] = field(default_factory=list)
+    moved: list[np.ndarray] = field(default_factory=list)
     hard: list[np.ndarray] = field(default_factory=list)
     smeared: list[np.ndarray] = field(default_factory=list)
 
     def table(self) -> dict[str, Any]:
         """{"cases", "median": {name: lightness per pixel}, "distance": {name: to the photos' seams}}."""
-        named = {"result": self.result, "pasted hard": self.hard, "smeared": self.smeared}
-        halves = seams.distance(self.photo[::2], self.photo[1::2]) if len(self.photo) > 1 else None
+        named = {"result": self.result, NETWORK_OFF: self.still, f"photo, moved {MOVED} pixels": self.moved}
+        named |= {"pasted hard": self.hard, "smeared": self.smeared}
+        named = {name: each for name, each in named.items() if each}
+        halves = self._halves() if len(self.photo) > 1 else None
         medians = {name: _median(each) for name, each in (("photo", self.photo), *named.items())}
         apart = {name: round(seams.distance(self.photo, each), 4) for name, each in named.items()}
         return {
             "cases": len(self.photo),
             "median": medians,
-            "distance": {"photos, one half against the other": halves and round(halves, 4), **apart},
+            "distance": {HALVES: halves and round(halves, 4), **apart},
         }
 
+    def _halves(self) -> float:
+        """The median over random halves: one split alone is luck."""
+        rng, half = np.random.default_rng(0), len(self.photo) // 2
+        orders = [rng.permutation(len(self.photo)) for _ in range(SPLITS)]
+        parts = [([self.photo[i] for i in order[:half]], [self.photo[i] for i in order[half:]]) for order in orders]
+        return float(np.median([seams.distance(*pair) for pair in parts]))
 
-def prints(printed: Iterable[Printed]) -> Prints:
-    """Look for ten words in every result of `words.words`."""
+
+def prints(printed: Iterable[Printed], still: Iterable[Printed] = ()) -> Prints:
+    """Look for ten words in every result of `words.words`; `still`: the same made with the network off."""
     templates = {word: _word(shirt(word, "#c8c8c8")) for word in WORDS}
     found = Prints()
     for each in printed:
         found.result.append(logos.find(each.close_up(), each.word, templates))
         found.best.append(logos.find(each.garment, each.word, templates))
         found.none.append(logos.find(_wordless(each.garment), each.word, templates))
+    found.still = [logos.find(each.close_up(), each.word, templates) for each in still]
     return found
 
 
 def edges(
-    samples: Iterable[Sample], way: Way, *, on_case: Callable[[Sample, np.ndarray], None] = lambda sample, made: None
+    samples: Iterable[Sample],
+    way: Way,
+    *,
+    still: Way | None = None,
+    on_case: Callable[[Sample, np.ndarray], None] = lambda sample, made: None,
 ) -> Seams:
-    """Measure the seams of the paired protocol's cases. `on_case`: shown each sample and its result (192x256)."""
+    """Measure the seams of the paired protocol's cases.
+
+    Args:
+        still: the way with its network off.
+        on_case: shown each sample and its result (192x256).
+    """
     found = Seams()
     for sample in samples:
         where = seams.seam(sample.region, sample.hole)
@@ -75,10 +112,13 @@ def edges(
             continue
         made = sample.compose(way(sample))
         colour = sample.truth[sample.region].mean(0)
-        pictures = (sample.truth, made, seams.hard(sample.truth, sample.region, colour))
-        pictures = (*pictures, seams.smeared(sample.truth, where))
-        for kept, picture in zip((found.photo, found.result, found.hard, found.smeared), pictures, strict=True):
-            kept.append(seams.steepness(picture, where))
+        pictures = {"photo": sample.truth, "result": made, "moved": np.roll(sample.truth, MOVED, axis=1)}
+        pictures["hard"] = seams.hard(sample.truth, sample.region, colour)
+        pictures["smeared"] = seams.smeared(sample.truth, where)
+        if still is not None:
+            pictures["still"] = sample.compose(still(sample))
+        for name, picture in pictures.items():
+            getattr(found, name).append(seams.steepness(picture, where))
         on_case(sample, made)
     return found
 

@@ -1,6 +1,7 @@
 """Is the seam between cloth and skin natural? How steep the lightness is along it, against the same edge in the photo.
 
-A pasted garment has edges that are too hard, a smeared one edges that are too soft; real ones are spread in between.
+A smeared garment has edges that are too soft. Pasted ones are not found too hard by it: a photo's own edges are nearly
+as steep as a flat colour in the same outline.
 """
 
 from __future__ import annotations

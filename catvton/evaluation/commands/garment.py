@@ -14,12 +14,15 @@ SHOWN = 12  # cases on the sheet
 PRINTS = """T-shirts with a word on them are put on people. Ten words are looked for by their edges, in any size and a
 little turned; the score is the best normalised cross-correlation, 1 being the same edges. "Right" is how often the
 word that was printed scores highest of the ten: by chance 0.1. The shirt's own picture is as good as it can get, the
-same without its word what chance gives."""
-SEAMS = """How steep the lightness is (CIELAB, per pixel at 192x256) at the garment's edge, where it was made anew: in
-results of the paired protocol and at the same edges in the untouched photos. The distance (Wasserstein) is between
-the two mixtures of edges, 0 being the same. One half of the photos against the other is as good as it can get; a flat
-colour pasted pixel by pixel into the garment's true outline has its edges and no shade; a blurred edge is too
-soft."""
+same without its word what chance gives. Where the row without the network equals the first, the placement alone is
+measured. "Right" can be compared; the score falls with blur only at first, and not steadily."""
+SEAMS = """How steep the lightness is (CIELAB, per pixel at 192x256) where the garment's edge is in the photo, as far as
+it was made anew: in results of the paired protocol and in the untouched photos. The distance (Wasserstein) is between
+the two mixtures of edges, 0 being the same. One half of the photos against the other is as good as it can get. An edge
+that is real but lies some pixels off counts as a wrong one: the photo, moved, shows how much that costs, so a result's
+distance is softness and place together. A flat colour pasted pixel by pixel into the true outline has its edges and no
+shade, and comes out better than any result: the measure tells smeared edges from sharp ones, not pasted ones from real
+ones."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,13 +46,14 @@ def run(args: argparse.Namespace) -> int:
     from catvton.evaluation.words import words
 
     ccp, measured = CCP(args.data), subject(args.engine, folder=args.weights)
-    generate, seen = WholePath(measured.tryon), []
+    generate, still, seen = WholePath(measured.tryon), WholePath(measured.network_off), []
     people = spread(read_lists().word_people, args.limit)
-    found = prints(bar(words(ccp, generate, people, size=SIZE), "prints", len(people)))
+    printed = bar(words(ccp, generate, people, size=SIZE), "prints", len(people))
+    found = prints(printed, words(ccp, still, people, size=SIZE))
     chosen = spread(cases(ccp), args.limit)
     ready = bar(samples(ccp, chosen, SIZE), "seams", len(chosen))
-    seams = edges(ready, as_way(generate), on_case=lambda sample, made: seen.append((sample.truth, made)))
-    _write_sheet(args, spread(seen, SHOWN))
+    seams = edges(ready, as_way(generate), still=as_way(still), on_case=lambda *pair: seen.append(pair))
+    _write_sheet(args, [(sample.truth, made) for sample, made in spread(seen, SHOWN)])
     said = {"engine": measured.card.id, "machine": machine(), "prints": found.table(), "seams": seams.table()}
     print(study.hand_over(args, page(said), said))
     return 0
