@@ -201,6 +201,10 @@ class Placement:
         shown = 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
         return shown if self.bare is None else shown * (1 - cv2.resize(self.bare, size))
 
+    def covered(self, size: tuple[int, int]) -> np.ndarray:
+        """How surely cloth shows, going on beyond the garment's own edge counted in, float32 (H, W) in 0..1."""
+        return np.maximum(self.cloth(size), self.render(size)[1])
+
     def over(self, person: Image.Image, mask: np.ndarray, under: Beneath | None = None) -> Placement:
         """The same garment in the same place over another picture of the frame, or with another mask."""
         placed = replace(self, widened=None, bare=None, shade=None)

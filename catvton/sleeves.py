@@ -30,7 +30,7 @@ def sleeved(under: Beneath, reach: float) -> Beneath:
 def crease(under: Beneath) -> np.ndarray:
     """float32 (H, W): 1, less where a sleeve and the torso meet: cloth is darker there."""
     sleeve = under.sleeve.astype(np.uint8)
-    others = (under.body & ~under.sleeve).astype(np.uint8)
+    others = (under.least & ~under.sleeve).astype(np.uint8)
     near = cv2.dilate(sleeve, np.ones((3, 3), np.uint8)) & cv2.dilate(others, np.ones((3, 3), np.uint8))
     if not near.any():
         return np.ones(sleeve.shape, np.float32)

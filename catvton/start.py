@@ -50,7 +50,7 @@ class Start:
 
         if self.placement is None or region.spare is None:
             return region, view, self
-        region = narrowed(region, self.placement.cloth(view.person.size), view.frame)
+        region = narrowed(region, self.placement.covered(view.person.size), view.frame)
         view = view.again(bare(photo, region.mask), region)
         return region, view, replace(self, placement=self.placement.over(view.person, view.hole, view.under))
 

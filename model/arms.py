@@ -119,22 +119,24 @@ def _arm(shoulder: Point, hand: np.ndarray | Point, beside: np.ndarray, body: np
     middle = sum(x for x, _ in figure.shoulders) / 2
     inward = JOINT * figure.stature * np.sign(middle - shoulder[0])
     start = np.array([shoulder[0] + inward, shoulder[1]])
-    seen, bare = isinstance(hand, np.ndarray), False
-    if seen:
-        ys, xs = np.nonzero(hand)
-        place = int(np.argmin(np.hypot(xs - start[0], ys - start[1])))
-        end, bare = np.array([xs[place], ys[place]], float), bool((body[hand] == Body.ARM).any())
-    else:
-        end = np.array(hand)
+    seen = isinstance(hand, np.ndarray)
+    end = _nearest(hand & (body == Body.HAND) if (body[hand] == Body.HAND).any() else hand, start) if seen else hand
     columns = np.arange(body.shape[1])
-    own = beside & (columns < middle if shoulder[0] < middle else columns > middle)
-    elbow = _elbow(start, end, own, figure)
+    own = (beside | (body == Body.ARM)) & (columns < middle if shoulder[0] < middle else columns > middle)
+    elbow = _elbow(start, np.array(end), own, figure)
     path = np.hypot(*(elbow - start)) + np.hypot(*(end - elbow))
-    return _Arm((tuple(start), tuple(elbow), tuple(end)), seen, max(path, LENGTH * figure.stature) if bare else path)
+    return _Arm((tuple(start), tuple(elbow), tuple(end)), seen, path)
+
+
+def _nearest(area: np.ndarray, point: np.ndarray) -> Point:
+    """(x, y) of the pixel of an area that is nearest to a point."""
+    ys, xs = np.nonzero(area)
+    place = int(np.argmin(np.hypot(xs - point[0], ys - point[1])))
+    return float(xs[place]), float(ys[place])
 
 
 def _elbow(start: np.ndarray, end: np.ndarray, beside: np.ndarray, figure: Figure) -> np.ndarray:
-    """The middle of the sleeve's cloth that is as far from the shoulder as from the wrist, if there is any."""
+    """The middle of the sleeve or bare arm as far from the shoulder as from the wrist, if there is any."""
     rows, columns = np.nonzero(beside)
     points = np.stack([columns, rows], 1).astype(float)
     first, second = (np.hypot(*(points - each).T) for each in (start, end))

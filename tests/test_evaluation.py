@@ -383,7 +383,7 @@ def test_a_trained_folder_is_measured(registry, tmp_path, ready):
     made = subject("tiny", folder=tmp_path, device="cpu")
     assert made.card.folder == tmp_path
     assert made.engine.load().vae.config.latent_channels == 4
-    assert made.probabilities(ready[0].person).shape == (8, 256, 192)
+    assert made.probabilities(ready[0].person).shape == (8, 512, 384)
     assert made.network_off.cards["tiny"] is made.card
 
 

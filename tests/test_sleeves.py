@@ -26,7 +26,8 @@ def an_arm():
     sleeve[ARM], body[100:300, 100:188] = True, True
     paint[ARM] = (*SKIN, 255)
     along = np.clip((np.arange(FRAME[1]) - 100) / 2, 0, 255).astype(np.uint8)[:, None].repeat(FRAME[0], 1)
-    return beneath_of(sleeve=sleeve, body=body, worn=sleeve | body, behind=~(sleeve | body), paint=paint, along=along)
+    areas = {"sleeve": sleeve, "body": body, "least": body, "worn": sleeve | body, "behind": ~(sleeve | body)}
+    return beneath_of(paint=paint, along=along, **areas)
 
 
 def laid(sleeves: float | None, *, odds: float = 30) -> Placement:

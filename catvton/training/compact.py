@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 STAGES = ("parser", "vae", "placement", "sleeves", "unet")
 MINUTES = {"parser": 110.0, "placement": 40.0, "sleeves": 3.0, "unet": 80.0}  # what the first weights took, on one core
 FIGURES = 1200  # rendered people mixed into the parser's photos
+DRAWN_GARMENTS = 240  # rendered garments among those that show how long sleeves are
 GUESS_BYTES = 5_000  # of a photo's guessed labels on disk, on average
 DRESSED_FIGURES = 300  # of them, how many are also undressed and dressed again
 
@@ -150,10 +151,11 @@ class CompactRun:
     def _stage(self, name: str, **options: Any) -> Stage:
         options["seed"] = self.seed
         if name == "sleeves":
-            from catvton.training.sleeve_stage import SleeveStage, load_garments
+            from catvton.training.sleeve_stage import SleeveStage, load_garments, rendered_garments
 
             garments, validation = load_garments(Clothing(self.data), self.folder / "garments.npz")
-            return SleeveStage(garments, validation=validation, **options)
+            drawn = rendered_garments(min(self.figures, DRAWN_GARMENTS))
+            return SleeveStage([*garments, *drawn], validation=validation, **options)
         options["validation"] = self.validation
         if name == "parser":
             from catvton.training.parser_stage import ParserStage
