@@ -11,6 +11,7 @@ from model.beneath import Beneath
 
 HEM = 0.05  # of an arm's length: over this a sleeve's end fades
 FOLD = 0.008  # of the frame's height: how wide the shadow between a sleeve and the torso is
+ARMPIT = 0.2  # of an arm's length: from here on the shadow deepens
 DARK = 0.22  # how much darker its middle is
 
 
@@ -35,4 +36,5 @@ def crease(under: Beneath) -> np.ndarray:
     if not near.any():
         return np.ones(sleeve.shape, np.float32)
     apart = cv2.distanceTransform(1 - near, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return 1 - DARK * np.exp(-np.square(apart / (FOLD * sleeve.shape[0])))
+    begun = np.clip((under.along.astype(np.float32) - 100 * ARMPIT) / 25, 0, 1)
+    return 1 - DARK * begun * np.exp(-np.square(apart / (FOLD * sleeve.shape[0])))

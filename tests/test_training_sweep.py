@@ -152,3 +152,11 @@ def test_every_command_of_train_says_what_it_takes(capsys) -> None:
 
 def test_names_of_folders_are_those_of_the_options() -> None:
     assert sweeping._folder_name({"learning_rate": 1e-5, "loss_region": "all"}) == "learning_rate=1e-05,loss_region=all"
+
+
+@pytest.mark.parametrize("recipe", ["compact", "catvton", "deco", "maskfree"])
+def test_each_recipe_says_what_can_be_swept(recipe: str, capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "sweep", recipe, "--help"])
+    said = capsys.readouterr().out
+    assert ended.value.code == 0 and "every combination is run" in said and "--learning-rate A,B" in said
