@@ -142,3 +142,31 @@ def test_a_hole_shows_limbs_and_what_is_behind_but_not_the_person_around_it() ->
     assert np.abs(filled[beside] * 255 - WALL).max() < 3
     without = background(photo, mask)
     assert np.abs(without[beside] * 255 - WALL).max() > 30
+
+
+def test_legs_are_no_wider_than_legs_however_wide_the_trousers() -> None:
+    body = standing()
+    wide = [(148, 230), (212, 230), (250, 425), (186, 425), (180, 270), (174, 425), (110, 425)]
+    cv2.fillPoly(body, [np.array(wide, np.int32)], int(Body.LOWER))
+    skin = is_skin(guess(body, Body.LOWER))
+    stature = 406
+    for row, most in ((330, 0.1), (400, 0.075)):
+        left = skin[row, :180].sum()
+        assert 0.02 * stature < left < most * stature
+        assert (body[row, :180] == Body.LOWER).sum() > 1.3 * left
+    slim = is_skin(guess(standing(), Body.LOWER))[380, :180].sum()
+    assert slim == pytest.approx((standing()[380, :180] == Body.LOWER).sum(), abs=8)
+
+
+def test_a_top_must_reach_the_waist_and_a_dress_the_thighs() -> None:
+    top, dress = guess(standing(), Body.UPPER).least, guess(standing(), Body.UPPER, Body.LOWER).least
+    assert top[200:238, 160:200].all() and not top[252:].any()
+    assert dress[200:325, 165:195].all() and not dress[345:].any()  # between the legs, too
+    assert not (dress & (mask_of(standing(), Body.UPPER, Body.LOWER) == 0)).any()
+
+
+def test_sleeves_are_marked_with_the_way_along_them() -> None:
+    found = guess(standing(), Body.UPPER)
+    assert found.sleeve[200, 128] and not found.sleeve[200, 180]
+    assert found.along.dtype == np.uint8 and found.along[231, 125] == pytest.approx(100, abs=8)
+    assert found.along[112, 141] < 15 and 30 < found.along[170, 132] < 75

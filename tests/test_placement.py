@@ -309,6 +309,48 @@ def test_a_pattern_goes_on_mirrored_and_not_smeared() -> None:
         assert changes >= 3, scale  # smeared, the row would have one colour
 
 
+def test_a_print_is_not_seen_again_where_the_garment_goes_on() -> None:
+    """A white spot well inside the shirt, the body reaching farther beyond its edge than the spot is from it."""
+    person, mask = a_frame((40, 60, 250, 340))
+    printed = shirt()
+    ImageDraw.Draw(printed).ellipse((140, 190, 160, 210), fill=(255, 255, 255, 255))
+    laid = place(printed, person, mask, network=None)
+    odds = np.full_like(laid.odds, -30)
+    odds[:, 25:47] = 30
+    body = np.zeros(FRAME[::-1], bool)
+    body[150:280, 44:246] = True
+    image = np.asarray(replace(laid, odds=odds).over(person, mask, beneath_of(body=body)).image)
+    white = image[150:280].min(-1) > 200
+    columns = np.flatnonzero(white.any(0))
+    assert 110 < columns[0] <= columns[-1] < 178
+    assert (np.abs(image[210, 50:95].astype(int) - (180, 30, 40)).max(-1) < 12).all()  # it does go on there
+
+
+def test_a_hem_reaches_what_must_be_covered_and_is_stretched_no_further() -> None:
+    """A long mask over nothing but wall: the shirt keeps its proportions unless the body needs more."""
+    person, mask = a_frame((90, 40, 200, 370))
+    spare, least = np.ones(FRAME[::-1], bool), np.zeros(FRAME[::-1], bool)
+
+    def hem(under: Beneath | None) -> int:
+        found = place(shirt(), person, mask, network=None, spare=spare, under=under)
+        alpha = replace(found, widened=None).render(FRAME)[1]
+        return int(np.flatnonzero((alpha > 0.5).any(1))[-1])
+
+    least[60:300, 100:190] = True
+    assert hem(None) < 260 and hem(beneath_of()) == hem(None)
+    assert hem(beneath_of(least=least)) == pytest.approx(300, abs=4)
+
+
+def test_dresses_end_above_trousers_that_go_and_trousers_reach_their_end() -> None:
+    """Only of what has sleeves, or none, is it known that legs may come out below."""
+    person, mask = a_frame((90, 40, 200, 370))
+    worn, spare = np.ones(FRAME[::-1], bool), np.zeros(FRAME[::-1], bool)
+    options = {"network": None, "spare": spare, "under": beneath_of(worn=worn)}
+    laid = [place(shirt(), person, mask, sleeves=sleeves, **options) for sleeves in (0.42, None)]
+    ends = [np.flatnonzero((each.render(FRAME)[1] > 0.5).any(1))[-1] for each in laid]
+    assert ends[0] < 280 < 340 < ends[1]
+
+
 def test_the_network_has_no_say_where_nobody_is() -> None:
     person, mask = a_frame((40, 60, 250, 340))
     laid, nothing = narrow_shirt(person, mask), np.zeros(FRAME[::-1], bool)

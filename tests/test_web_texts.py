@@ -48,8 +48,8 @@ FILLED = {  # names with a blank, as they stand in the code, and what may be in 
 }
 # Errors that no visitor of the page can bring about: of the command line, of the REST door, of Python callers.
 ELSEWHERE = re.compile(
-    r"(accept|accounts?|data|example|form|hub|input|jobs?|login|output|records|serve|trace)\.\w+"
-    r"|image\.(array|not_found|type)|option\.(densepose|limit|picture|reach|repo|show|size)"
+    r"(accept|accounts?|data|example|form|hub|jobs?|login|output|records|serve|trace)\.\w+"
+    r"|image\.(array|not_found|type)|option\.(picture|repo|show)"
 )
 
 
