@@ -240,4 +240,4 @@ def test_cards_of_before_still_make_sense(nowhere):
     """A card needs none of what is new, as an engine around a folder has none of it."""
     card = replace(read_cards(models_dir=nowhere)["compact"], folder=nowhere)
     assert (card.paths, card.variants, card.install) == ({}, {}, None)
-    assert len(card.missing_files()) == 10
+    assert len(card.missing_files()) == 12

@@ -98,8 +98,13 @@ def open_page(chromium, server):
 
     def watch(page):
         page.on("request", lambda request: faults.append(f"asked {request.url}") if foreign(request.url) else None)
-        page.on("console", lambda line: faults.append(f"logged {line.text}") if line.type == "error" else None)
+        page.on("console", lambda line: faults.append(f"logged {line.text}") if is_fault(line) else None)
         page.on("pageerror", lambda error: faults.append(f"raised {error}"))
+
+    def is_fault(line):
+        # Leaving or reloading a page ends the requests it still has under way, and Gradio logs that.
+        ended = line.text.startswith("AbortError") or line.text.rstrip().endswith("errored out.")
+        return line.type == "error" and not ended
 
     def foreign(url):
         return not url.startswith((server.url, "data:", "blob:", "about:"))
