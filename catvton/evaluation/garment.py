@@ -36,7 +36,7 @@ class Prints:
     none: list[logos.Find] = field(default_factory=list)
 
     def table(self) -> dict[str, Any]:
-        """{"result", "network off", "shirt's own picture", "no word": as `logos.summary`}."""
+        """{"result", "result, network off", "shirt's own picture", "no word": as `logos.summary`}."""
         named = {"result": self.result, NETWORK_OFF: self.still, "shirt's own picture": self.best}
         named["no word"] = self.none
         return {name: logos.summary(finds) for name, finds in named.items() if finds}
